@@ -1,0 +1,196 @@
+/**
+ * Failures: everything that can go wrong and was foreseen, as one table.
+ *
+ * Thrown when a thing was asked for and cannot be had. Anything thrown that is not a Failure is a
+ * bug. Only `cli/main.ts` (and later `http`) turns what was thrown into an answer.
+ */
+
+/** What a process answers with when it ends. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  wrongUse: 2,
+  notFound: 3,
+  differs: 4,
+  bug: 70,
+  interrupted: 130,
+} as const
+
+interface FailureKind {
+  /** HTTP status for the same failure at the server's door. */
+  status: number
+  /** Exit code of the command. */
+  exit: number
+  /** What this kind of failure is, in one line. */
+  title: string
+  /** What usually helps. */
+  fix?: string
+}
+
+/** Every foreseen failure. `docs/failures.md` shows the same table; a test compares them. */
+export const FAILURES = {
+  // Use
+  USAGE: { status: 400, exit: 2, title: 'The command line is wrong', fix: 'See `ingot --help`.' },
+  CONFIG_INVALID: {
+    status: 500,
+    exit: 2,
+    title: 'The configuration is wrong',
+    fix: 'See `ingot config show`.',
+  },
+  INTERRUPTED: { status: 499, exit: 130, title: 'Interrupted by the user' },
+  FILE_NOT_FOUND: { status: 404, exit: 3, title: 'A file that was named does not exist' },
+  FILE_UNREADABLE: {
+    status: 500,
+    exit: 1,
+    title: 'A file cannot be read or written',
+    fix: 'Check its owner and mode.',
+  },
+  NO_SPACE: {
+    status: 507,
+    exit: 1,
+    title: 'No space left on a disk',
+    fix: 'Free some space, or set TMPDIR to a larger disk.',
+  },
+  TOOL_MISSING: {
+    status: 500,
+    exit: 1,
+    title: 'A program or library this needs is not installed',
+    fix: 'Run `ingot doctor`.',
+  },
+  NEEDS_ROOT: {
+    status: 500,
+    exit: 1,
+    title: 'This needs root',
+    fix: 'Run it as root, or choose another way with --via.',
+  },
+  NEEDS_TRUST: {
+    status: 400,
+    exit: 2,
+    title: 'This way is for images that somebody vouches for',
+    fix: 'Say --trusted if you made the image or trust who did; else use --via appliance.',
+  },
+
+  // Recipes
+  RECIPE_NOT_FOUND: { status: 404, exit: 3, title: 'No such recipe' },
+  RECIPE_INVALID: {
+    status: 400,
+    exit: 2,
+    title: 'The recipe has faults',
+    fix: 'Run `ingot recipe check FILE`; docs/recipes.md has every validator.',
+  },
+  ARGUMENT_INVALID: {
+    status: 400,
+    exit: 2,
+    title: 'An argument of the recipe has no acceptable value',
+    fix: 'Run `ingot recipe show FILE` to see the arguments.',
+  },
+  CHECK_FAILED: { status: 409, exit: 4, title: 'The image or host is not as the recipe says' },
+  STEP_FAILED: { status: 500, exit: 1, title: 'A step of the recipe failed' },
+  CLEAN_LINT: {
+    status: 409,
+    exit: 4,
+    title: 'The image still holds what must never be shared between machines',
+  },
+
+  // Images
+  IMAGE_NOT_FOUND: { status: 404, exit: 3, title: 'No such image' },
+  IMAGE_UNREADABLE: { status: 400, exit: 1, title: 'The file is not an image that Ingot can open' },
+  IMAGE_UNSAFE: { status: 400, exit: 4, title: 'The image is not safe to open' },
+  IMAGE_TRUNCATED: { status: 400, exit: 1, title: 'The image is cut short' },
+  IMAGE_BUSY: { status: 409, exit: 1, title: 'Somebody else is working on the image' },
+  IMAGE_READ_ONLY: { status: 409, exit: 1, title: 'The image cannot be written' },
+  FILE_SYSTEM_DIRTY: {
+    status: 409,
+    exit: 1,
+    title: 'A file system of the image was not unmounted cleanly',
+  },
+  FILE_SYSTEM_UNSUPPORTED: {
+    status: 400,
+    exit: 1,
+    title: 'A file system of the image cannot be read this way',
+    fix: 'Use --via appliance.',
+  },
+  FILE_SYSTEM_ENCRYPTED: { status: 400, exit: 1, title: 'The disk of the image is encrypted' },
+  NO_OPERATING_SYSTEM: { status: 400, exit: 1, title: 'No operating system found in the image' },
+  SEVERAL_OPERATING_SYSTEMS: {
+    status: 409,
+    exit: 2,
+    title: 'More than one operating system found in the image',
+    fix: 'Name one with --root-filesystem.',
+  },
+
+  // Remotes
+  REMOTE_UNREACHABLE: { status: 502, exit: 1, title: 'The host cannot be reached' },
+  REMOTE_DENIED: { status: 502, exit: 1, title: 'The host refused us' },
+  REMOTE_LOST: { status: 502, exit: 1, title: 'The connection to the place of work was lost' },
+  REMOTE_CANNOT: { status: 409, exit: 1, title: 'The place of work cannot do this' },
+  COMMAND_FAILED: { status: 500, exit: 1, title: 'A command failed' },
+  COMMAND_TIMEOUT: {
+    status: 504,
+    exit: 1,
+    title: 'A command took too long',
+    fix: 'Raise the limit with --step-timeout, or find out what it waits for.',
+  },
+  DISTRO_UNKNOWN: { status: 400, exit: 1, title: 'The guest is of a kind Ingot does not know' },
+  DOWNLOAD_FAILED: { status: 502, exit: 1, title: 'A download failed' },
+  DIGEST_MISMATCH: { status: 400, exit: 1, title: 'The content is not what its digest says' },
+
+  // Machines and builds
+  MACHINE_FAILED: { status: 500, exit: 1, title: 'The virtual machine did not run' },
+  BOOT_FAILED: { status: 500, exit: 4, title: 'The image did not boot as it should' },
+  BUILD_FAILED: { status: 500, exit: 1, title: 'The build failed' },
+} as const satisfies Record<string, FailureKind>
+
+export type FailureCode = keyof typeof FAILURES
+
+/** Something foreseen went wrong. `details` are facts for programs, never secrets. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly code: FailureCode
+  readonly details: Readonly<Record<string, unknown>>
+  /** What to try, for this very case; else the table's `fix`. */
+  readonly fix: string | undefined
+
+  constructor(
+    code: FailureCode,
+    message: string,
+    options: { details?: Record<string, unknown>; cause?: unknown; fix?: string } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+    const kind: FailureKind = FAILURES[code]
+    this.fix = options.fix ?? kind.fix
+  }
+
+  get exit(): number {
+    return FAILURES[this.code].exit
+  }
+}
+
+/** Whether `error` is a Failure, of this code if one is given. */
+export function isFailure(error: unknown, code?: FailureCode): error is Failure {
+  return error instanceof Failure && (code === undefined || error.code === code)
+}
+
+/** The `code` of a system error (`ENOENT`), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** One line that says what was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** A system error met on the file `path`, as a Failure; Failures pass through. */
+export function asFileFailure(error: unknown, path: string): Failure {
+  if (error instanceof Failure) return error
+  const code = systemCode(error)
+  const options = { details: { path, code }, cause: error }
+  if (code === 'ENOENT') return new Failure('FILE_NOT_FOUND', `no file ${path}`, options)
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new Failure('NO_SPACE', `no space left while writing ${path}`, options)
+  return new Failure('FILE_UNREADABLE', `${path}: ${messageOf(error)}`, options)
+}

@@ -1,0 +1,29 @@
+/** This host, as root: what `--local` works on. */
+import { hostname } from 'node:os'
+import type { Context } from '../base/context.ts'
+import { runProcess } from '../base/process.ts'
+import { plainEnvironment } from './plain-environment.ts'
+import type { RemoteDriver } from './remote.ts'
+
+export function openLocal(context: Context): RemoteDriver {
+  return {
+    name: hostname(),
+    place: 'host',
+    via: 'local',
+    run: async (command) => {
+      const result = await runProcess(command.argv, {
+        env: { ...plainEnvironment, ...command.env },
+        input: command.input,
+        timeoutMs: command.timeoutMs,
+        signal: context.signal,
+        onOutput: command.onOutput,
+      })
+      return {
+        code: result.code,
+        stdout: result.stdout.toString(),
+        stderr: result.stderr.toString(),
+      }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * Small disk images made by code, without root, mount or loop device: a partition table and an ext
+ * file system with a minimal Debian-like guest, in which busybox makes commands run.
+ */
+import { chmod, cp, mkdir, mkdtemp, open, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Failure } from '../base/failure.ts'
+import { findProgram, runTool } from '../base/process.ts'
+import { KiB, MiB } from '../base/units.ts'
+import { APPLETS, GUEST_FILES, OS_RELEASE } from './_tiny-guest.ts'
+
+/** Content of a file; with its mode; or a symbolic link. A script (`#!`) is 0755 by itself. */
+export type TinyFile = string | { content: string | Uint8Array; mode?: number } | { link: string }
+
+export interface TinyImageOptions {
+  /** Size of the guest's disk. Default 48 MiB, of which few are written. */
+  size?: number
+  /** Default `gpt`. `none`: the file system fills the disk, device `/dev/sda`. */
+  layout?: 'gpt' | 'mbr' | 'none'
+  /** Default `ext4`. */
+  fileSystem?: 'ext2' | 'ext3' | 'ext4'
+  /** By absolute path; added to the guest's own files, or instead of them. `undefined` leaves one out. */
+  files?: Readonly<Record<string, TinyFile | undefined>>
+  /** Default `raw`. */
+  format?: 'raw' | 'qcow2'
+  /** A second partition with a second guest (its `os-release` says Debian 11). */
+  twoRoots?: boolean
+  /** A second partition that the guest's fstab mounts at this path, with the files below it. */
+  separate?: string
+  /** More arguments for `mke2fs`: `['-O', '^64bit']`. */
+  mkfs?: readonly string[]
+}
+
+/** What `makeTinyImage` made. */
+export interface TinyImage {
+  path: string
+  format: 'raw' | 'qcow2'
+  /** Of each file system, in disk order. */
+  fileSystems: readonly { device: string; offset: number; length: number; uuid: string }[]
+}
+
+const UUIDS = ['10000000-0000-4000-8000-000000000001', '10000000-0000-4000-8000-000000000002']
+const OLD_RELEASE = OS_RELEASE.replaceAll('12', '11').replaceAll('bookworm', 'bullseye')
+
+/**
+ * Makes an image file at `path` with a guest in which `sh` and the usual tools run. Takes about a
+ * quarter of a second. Fails with TOOL_MISSING when mke2fs, sfdisk or a static busybox is missing.
+ */
+export async function makeTinyImage(
+  path: string,
+  options: TinyImageOptions = {},
+): Promise<TinyImage> {
+  const { layout = 'gpt', format = 'raw', separate } = options
+  const count = options.twoRoots || separate !== undefined ? 2 : 1
+  const size = options.size ?? 48 * MiB
+  const raw = `${path}.making`
+  await makeSparse(raw, size)
+  try {
+    const places = layout === 'none' ? [{ offset: 0, length: size }] : split(size, count)
+    if (layout !== 'none') await partition(raw, layout, places)
+    for (const [index, place] of places.entries()) {
+      const files = filesOf(index, options)
+      await makeFileSystem(raw, place, UUIDS[index] ?? '', files, options)
+    }
+    if (format === 'qcow2') {
+      await runTool(['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, path])
+    } else await rename(raw, path)
+    return {
+      path,
+      format,
+      fileSystems: places.map((place, index) => ({
+        device: layout === 'none' ? '/dev/sda' : `/dev/sda${index + 1}`,
+        ...place,
+        uuid: UUIDS[index] ?? '',
+      })),
+    }
+  } finally {
+    await rm(raw, { force: true })
+  }
+}
+
+async function makeSparse(path: string, size: number): Promise<void> {
+  await using file = await open(path, 'w')
+  await file.truncate(size)
+}
+
+/** Equal parts, whole MiB, with room for the table at both ends. */
+function split(size: number, count: number): { offset: number; length: number }[] {
+  const length = Math.floor((size / MiB - 2) / count) * MiB
+  return Array.from({ length: count }, (_, index) => ({ offset: MiB + index * length, length }))
+}
+
+async function partition(
+  path: string,
+  layout: 'gpt' | 'mbr',
+  places: readonly { offset: number; length: number }[],
+): Promise<void> {
+  const lines = places.map(
+    ({ offset, length }) => `start=${offset / 512}, size=${length / 512}, type=linux`,
+  )
+  const label = layout === 'gpt' ? 'gpt' : 'dos'
+  await runTool(['sfdisk', '--quiet', '--no-reread', '--no-tell-kernel', path], {
+    input: `label: ${label}\nlabel-id: ${layout === 'gpt' ? UUIDS[0]?.replace('1', '2') : '0x12345678'}\n${lines.join('\n')}\n`,
+  })
+}
+
+/** The files of the file system with this index, by their paths inside it. */
+function filesOf(index: number, options: TinyImageOptions): Record<string, TinyFile | undefined> {
+  const { separate, files = {} } = options
+  if (separate === undefined) {
+    const release = index === 1 ? { '/etc/os-release': OLD_RELEASE } : {}
+    return { ...GUEST_FILES, ...files, ...release }
+  }
+  const all: Record<string, TinyFile | undefined> = {
+    ...GUEST_FILES,
+    '/etc/fstab': `UUID=${UUIDS[0]} / ext4 defaults 0 1\nUUID=${UUIDS[1]} ${separate} ext4 defaults 0 2\n`,
+    ...files,
+  }
+  const below = Object.entries(all).filter(([path]) => path.startsWith(`${separate}/`))
+  if (index === 1)
+    return Object.fromEntries(below.map(([path, file]) => [path.slice(separate.length), file]))
+  for (const [path] of below) delete all[path]
+  return { ...all, [`${separate}/.keep`]: '' }
+}
+
+async function makeFileSystem(
+  image: string,
+  place: { offset: number; length: number },
+  uuid: string,
+  files: Record<string, TinyFile | undefined>,
+  options: TinyImageOptions,
+): Promise<void> {
+  const tree = await mkdtemp(join(tmpdir(), 'ingot-tiny-'))
+  try {
+    await chmod(tree, 0o755)
+    if (files['/etc/os-release'] !== undefined) await layGuest(tree)
+    for (const [path, file] of Object.entries(files))
+      if (file !== undefined) await layFile(join(tree, path), file)
+    const kind = options.fileSystem ?? 'ext4'
+    const extended = `root_owner=0:0,offset=${place.offset},hash_seed=${uuid}`
+    const argv = [
+      'mke2fs',
+      '-q',
+      '-F',
+      '-t',
+      kind,
+      '-U',
+      uuid,
+      '-m',
+      '0',
+      '-N',
+      '2048',
+      '-b',
+      '4096',
+    ]
+    const more = options.mkfs ?? []
+    await runTool([...argv, ...more, '-E', extended, '-d', tree, image, `${place.length / KiB}k`])
+    if (process.getuid?.() !== 0) await ownByRoot(image, place.offset)
+  } finally {
+    await rm(tree, { recursive: true, force: true })
+  }
+}
+
+/** The directories of a guest and its commands. */
+async function layGuest(tree: string): Promise<void> {
+  const plain = ['dev', 'etc', 'home', 'mnt', 'opt', 'proc', 'run', 'srv', 'sys', 'usr/bin']
+  const more = ['boot', 'usr/lib', 'usr/local/bin', 'usr/sbin', 'usr/share', 'var/lib', 'var/log']
+  for (const directory of [...plain, ...more]) await makeDirectories(join(tree, directory))
+  for (const [directory, mode] of [
+    ['root', 0o700],
+    ['tmp', 0o1777],
+    ['var/tmp', 0o1777],
+  ] as const) {
+    await makeDirectories(join(tree, directory))
+    await chmod(join(tree, directory), mode)
+  }
+  for (const name of ['bin', 'sbin', 'lib']) await symlink(`usr/${name}`, join(tree, name))
+  const busybox = findProgram('busybox')
+  if (busybox === undefined)
+    throw new Failure('TOOL_MISSING', 'a tiny image needs busybox (Debian: busybox-static)')
+  await cp(busybox, join(tree, 'usr/bin/busybox'), { dereference: true })
+  await chmod(join(tree, 'usr/bin/busybox'), 0o755)
+  for (const name of APPLETS) await symlink('busybox', join(tree, 'usr/bin', name))
+}
+
+async function layFile(path: string, file: TinyFile): Promise<void> {
+  await makeDirectories(dirname(path))
+  if (typeof file === 'object' && 'link' in file) return await symlink(file.link, path)
+  const { content, mode } = typeof file === 'string' ? { content: file, mode: undefined } : file
+  await writeFile(path, content)
+  const script = content.slice(0, 2).toString() === '#!'
+  await chmod(path, mode ?? (script ? 0o755 : 0o644))
+}
+
+/** With mode 0755, whatever the umask of whoever runs the tests. */
+async function makeDirectories(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true })
+  if (first === undefined) return
+  for (const made of [first, ...partsBelow(first, path)]) await chmod(made, 0o755)
+}
+
+/** `/a/b`, `/a/b/c` of `/a` and `/a/b/c`. */
+function partsBelow(top: string, path: string): string[] {
+  return path === top ? [] : [...partsBelow(top, dirname(path)), path]
+}
+
+/** Gives every file to root, which a user who is not root could not do in the tree. */
+async function ownByRoot(image: string, offset: number): Promise<void> {
+  const target = `${image}?offset=${offset}`
+  const used = await runTool(['debugfs', '-R', 'show_super_stats -h', target])
+  const count = Number(/^Inode count:\s+(\d+)/m.exec(used.toString())?.[1] ?? 0)
+  const free = Number(/^Free inodes:\s+(\d+)/m.exec(used.toString())?.[1] ?? 0)
+  const lines = Array.from({ length: count - free - 10 }, (_, index) => index + 11).flatMap(
+    (inode) => [`sif <${inode}> uid 0`, `sif <${inode}> gid 0`],
+  )
+  await runTool(['debugfs', '-w', target], { input: lines.join('\n') })
+}

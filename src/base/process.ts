@@ -106,11 +106,13 @@ export async function runProcess(
   collect('stdout', stdout)
   collect('stderr', stderr)
   let ended: 'timeout' | 'aborted' | undefined
+  let patience: NodeJS.Timeout | undefined
   const end = (why: 'timeout' | 'aborted') => {
     ended ??= why
     killGroup(child, 'SIGTERM')
-    setTimeout(() => killGroup(child, 'SIGKILL'), 2000).unref()
+    patience ??= setTimeout(() => killGroup(child, 'SIGKILL'), 2000)
   }
+  child.once('exit', () => letGoOfDaemons(child))
   const timer =
     options.timeoutMs === undefined
       ? undefined
@@ -134,9 +136,34 @@ export async function runProcess(
     if (ended === 'aborted') throw new Failure('INTERRUPTED', `${program} was interrupted`)
     return { code, stdout: stdout.toBuffer(), stderr: stderr.toBuffer() }
   } finally {
+    if (ended) killGroup(child, 'SIGKILL') // what outlived the program, deaf to SIGTERM
+    clearTimeout(patience)
     clearTimeout(timer)
     options.signal?.removeEventListener('abort', onAbort)
   }
+}
+
+const QUIET_MS = 200
+const MAX_QUIET_ROUNDS = 10
+
+/**
+ * Once a program has ended, only a daemon it left behind can hold its output open. That is read
+ * until it has been quiet for a moment, then let go, so that nobody waits for the daemon to end.
+ */
+function letGoOfDaemons(child: ChildProcess): void {
+  const outputs = [child.stdout, child.stderr]
+  let heard = false
+  let rounds = 0
+  for (const output of outputs) output?.on('data', () => (heard = true))
+  const look = () => {
+    if (heard && ++rounds < MAX_QUIET_ROUNDS) {
+      heard = false
+      setTimeout(listen, QUIET_MS).unref()
+    } else for (const output of outputs) output?.destroy()
+  }
+  // after a turn of the event loop that read what was there, however late the timer was
+  const listen = () => setImmediate(look)
+  setTimeout(listen, QUIET_MS).unref()
 }
 
 /**
@@ -214,7 +241,8 @@ export async function stopProcess(child: ChildProcess, graceMs = 2000): Promise<
   clearTimeout(timer)
 }
 
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+/** Sends a signal to a process that `startProcess` or `startModule` started, and to its group. */
+export function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return
   try {
     process.kill(-child.pid, signal)

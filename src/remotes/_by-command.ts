@@ -1,5 +1,7 @@
 /** The plain way: what a driver that can only run commands leaves to the gate. */
+import { posix } from 'node:path'
 import { Failure } from '../base/failure.ts'
+import { MiB } from '../base/units.ts'
 import type { Command, CommandResult, FileAttributes, FileStat } from './remote.ts'
 
 type Run = (command: Command) => Promise<CommandResult>
@@ -19,18 +21,31 @@ async function runOk(run: Run, command: Command): Promise<string> {
   return result.stdout
 }
 
+/** As much of a file as one command brings: base64 of it stays under what is kept of its output. */
+const PIECE = 3 * MiB
+
 /** Base64 keeps bytes whole on a channel that carries text. */
 export async function readFileByCommand(
   run: Run,
   path: string,
   limit: number,
 ): Promise<Uint8Array | undefined> {
-  const script = '[ -f "$1" ] || exit 44; head -c "$2" -- "$1" | base64'
-  const result = await run({ argv: ['sh', '-c', script, 'sh', path, String(limit + 1)] })
-  if (result.code === 44) return undefined
-  if (result.code !== 0)
-    throw new Failure('REMOTE_CANNOT', `cannot read ${path}: ${result.stderr.trim()}`)
-  return Buffer.from(result.stdout, 'base64')
+  const script = '[ -f "$1" ] || exit 44; tail -c "+$2" -- "$1" | head -c "$3" | base64'
+  const pieces: Uint8Array[] = []
+  for (let size = 0; size <= limit;) {
+    const length = Math.min(PIECE, limit + 1 - size)
+    const result = await run({
+      argv: ['sh', '-c', script, 'sh', path, String(size + 1), String(length)],
+    })
+    if (result.code === 44) return undefined
+    if (result.code !== 0)
+      throw new Failure('REMOTE_CANNOT', `cannot read ${path}: ${result.stderr.trim()}`)
+    const piece = Buffer.from(result.stdout, 'base64')
+    pieces.push(piece)
+    size += piece.length
+    if (piece.length < length) break
+  }
+  return Buffer.concat(pieces)
 }
 
 export async function statByCommand(run: Run, path: string): Promise<FileStat | undefined> {
@@ -79,10 +94,20 @@ export async function writeFileByCommand(
   attributes: Required<FileAttributes>,
 ): Promise<void> {
   const script =
-    't=$(mktemp "$1.XXXXXXXX") && { base64 -d > "$t" && chown "$3:$4" "$t" && chmod "$2" "$t" && mv -f -T -- "$t" "$1" || { rm -f -- "$t"; exit 1; }; }'
+    't=$(mktemp "$5/.ingot.XXXXXXXX") && { base64 -d > "$t" && chown "$3:$4" "$t" && chmod "$2" "$t" && mv -f -T -- "$t" "$1" || { rm -f -- "$t"; exit 1; }; }'
   const { mode, uid, gid } = attributes
   await runOk(run, {
-    argv: ['sh', '-c', script, 'sh', path, mode.toString(8), String(uid), String(gid)],
+    argv: [
+      'sh',
+      '-c',
+      script,
+      'sh',
+      path,
+      mode.toString(8),
+      String(uid),
+      String(gid),
+      posix.dirname(path),
+    ],
     input: Buffer.from(content).toString('base64'),
   })
 }

@@ -5,13 +5,17 @@ import { runProcess } from '../base/process.ts'
 import { plainEnvironment } from './plain-environment.ts'
 import type { RemoteDriver } from './remote.ts'
 
+/** The operator's own umask and working directory must not show in what a recipe does. */
+const LAUNCH = ['sh', '-c', 'umask 022; exec "$@"', 'sh']
+
 export function openLocal(context: Context): RemoteDriver {
   return {
     name: hostname(),
     place: 'host',
     via: 'local',
     run: async (command) => {
-      const result = await runProcess(command.argv, {
+      const result = await runProcess([...LAUNCH, ...command.argv], {
+        cwd: '/',
         env: { ...plainEnvironment, ...command.env },
         input: command.input,
         timeoutMs: command.timeoutMs,

@@ -23,6 +23,7 @@ const MAX_LINKS = 40
 /** A remote out of a driver. Closing the remote closes the driver. */
 export function openRemote(driver: RemoteDriver, context: Context): Remote {
   let facts: Promise<Facts> | undefined
+  let closed: Promise<void> | undefined
 
   const cannot = (what: string) =>
     new Failure('REMOTE_CANNOT', `${driver.name}: ${what} is not possible by ${driver.via}`, {
@@ -32,6 +33,7 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
   const guard = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     if (context.signal.aborted)
       throw new Failure('INTERRUPTED', `${driver.name}: ${what} was not started: interrupted`)
+    if (closed) throw new Failure('REMOTE_LOST', `${driver.name}: ${what}: it is closed`)
     try {
       return await work()
     } catch (error) {
@@ -45,8 +47,7 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
   const run = (command: Command): Promise<CommandResult> =>
     guard(`running ${command.argv[0]}`, async () => {
       if (!driver.run) throw cannot(`running a command (${command.argv[0]})`)
-      if (command.argv.some((word) => word.includes('\0')))
-        throw new Failure('REMOTE_CANNOT', `a word of the command holds a NUL byte`)
+      checkCommand(command)
       context.log.debug('remote.run', { remote: driver.name, argv: command.argv })
       return await driver.run(command)
     })
@@ -189,8 +190,18 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
         await (driver.remove ? driver.remove(at) : byCommand.removeByCommand(run, at))
       }),
     finish: () => guard('finishing', async () => await driver.finish?.()),
-    [Symbol.asyncDispose]: () => Promise.resolve(driver[Symbol.asyncDispose]()),
+    [Symbol.asyncDispose]: () => (closed ??= Promise.resolve(driver[Symbol.asyncDispose]())),
   }
+}
+
+/** Words and variables that every place can take, whatever carries them there. */
+function checkCommand(command: Command): void {
+  const env = Object.entries(command.env ?? {})
+  if ([...command.argv, ...env.flat()].some((word) => word.includes('\0')))
+    throw new Failure('REMOTE_CANNOT', `a word or variable of ${command.argv[0]} holds a NUL byte`)
+  for (const [name] of env)
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      throw new Failure('REMOTE_CANNOT', `'${name}' cannot be the name of an environment variable`)
 }
 
 /** An absolute, normal path of the guest. */

@@ -8,7 +8,10 @@
  */
 import type { Facts } from './facts.ts'
 
-/** A command to run as root in the place of work. No shell is involved unless argv names one. */
+/**
+ * A command to run as root in the place of work: in `/`, with umask 022. No shell is involved
+ * unless argv names one.
+ */
 export interface Command {
   argv: readonly string[]
   /** Added to a plain environment (PATH, HOME=/root, LANG=C.UTF-8, TERM=dumb). May hold secrets. */
@@ -22,8 +25,12 @@ export interface Command {
 }
 
 export interface CommandResult {
-  /** Exit code; not 0 is an answer, not an error. */
+  /**
+   * Exit code; not 0 is an answer, not an error. As a shell has it: 127 no such program, 126 it
+   * cannot be run, 128 and the signal's number when a signal ended it.
+   */
   code: number
+  /** At least 5 MiB of each stream are kept; of more, the beginning and the end. */
   stdout: string
   stderr: string
 }

@@ -89,7 +89,7 @@ function faultsOfUnion(branches: readonly Shape[], value: unknown, path: Path): 
   const tried = branches.map((branch) => ({ branch, faults: faultsOf(branch, value, path) }))
   if (tried.some(({ faults }) => faults.length === 0)) return []
   const sameKind = tried.filter(({ branch }) => kindOfShape(branch) === kindOfValue(value))
-  if (sameKind.length === 0 || sameKind.every(({ branch }) => branch.const !== undefined)) {
+  if (sameKind.every(({ branch }) => branch.const !== undefined)) {
     const wanted = [...new Set(branches.map(nameOf))].join(' or ')
     const hint =
       typeof value === 'string'

@@ -1,10 +1,13 @@
-/** Every built-in part, in the order of the documentation. The built-ins are just the first plugin. */
+/** Every built-in part of Ingot, in the order in which docs list them. The first plugin, so to say. */
 import type { Validator } from '../recipes/validator.ts'
 import { argumentSet } from '../recipes/validators/argument-set.ts'
 import { all, any, argumentCase, osCase } from '../recipes/validators/branches.ts'
+import { packageValidator } from '../recipes/validators/package.ts'
 import { copyScript, script } from '../recipes/validators/scripts.ts'
 
-const validators: readonly Validator[] = [
+/** Sahara's eight, then Ingot's own. */
+export const builtinValidators: readonly Validator[] = [
+  packageValidator,
   script,
   copyScript,
   any,
@@ -14,7 +17,9 @@ const validators: readonly Validator[] = [
   argumentSet,
 ]
 
-/** Validators by name. */
-export const builtinValidators: ReadonlyMap<string, Validator> = new Map(
-  validators.map((validator) => [validator.name, validator]),
-)
+/** Validators by the name that recipes call them. */
+export function validatorMap(
+  validators: readonly Validator[] = builtinValidators,
+): ReadonlyMap<string, Validator> {
+  return new Map(validators.map((validator) => [validator.name, validator]))
+}

@@ -21,7 +21,7 @@ export function openCli(options: CommonOptions, setExit: (code: number) => void)
   })
   const json = options.json ?? false
   const terminal =
-    process.stderr.isTTY === true &&
+    process.stderr.isTTY &&
     !json &&
     process.env['NO_COLOR'] === undefined &&
     process.env['TERM'] !== 'dumb'

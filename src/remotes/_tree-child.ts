@@ -1,0 +1,290 @@
+/**
+ * The process behind a sandbox. It lives in mount and process namespaces of its own, so that when
+ * it ends, however it ends, the kernel takes everything away: mounts, loop devices (they clear
+ * themselves) and every process that was started in the guest.
+ *
+ * Commands run under bubblewrap: the guest's root, a private /dev without host devices, its own
+ * process, IPC and host name spaces, few capabilities, and the end of every process with the command.
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure } from '../base/failure.ts'
+import { runProcess, runTool } from '../base/process.ts'
+import { serveParent, tellParent } from './_child-calls.ts'
+import { openGuestFiles, resolveInGuest } from './_guest-files.ts'
+import { plainEnvironment } from './plain-environment.ts'
+import type { Command, CommandResult } from './remote.ts'
+
+/** A file system of an image and where it belongs in the guest. */
+export interface Mount {
+  /** Where in the guest: `/`, `/boot`. Parents come before children. */
+  at: string
+  /** Bytes into the image file. */
+  offset: number
+  size: number
+  type: string
+  /** Further mount options: `subvol=@`. */
+  options?: string
+}
+
+export interface Attachment {
+  /** A directory that is the guest's root already, or an image file with what to mount of it. */
+  source: { directory: string } | { image: string; mounts: readonly Mount[] }
+  /** Writes go to memory and are forgotten. */
+  readOnly: boolean
+  network: boolean
+  /** A directory of this host where mount points may be made. */
+  scratch: string
+}
+
+export type TreeCalls = typeof calls
+
+/** What makes installers leave services alone. Source: invoke-rc.d(8), policy-rc.d: 101 is "action forbidden". */
+const POLICY = '/usr/sbin/policy-rc.d'
+const POLICY_TEXT = '#!/bin/sh\n# Services are not started in an image.\nexit 101\n'
+
+/** What package scripts need of root's powers, and no more. */
+const CAPABILITIES = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'DAC_READ_SEARCH',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'SETFCAP',
+  'SETPCAP',
+  'SYS_CHROOT',
+  'AUDIT_WRITE',
+  'NET_BIND_SERVICE',
+  'IPC_LOCK',
+]
+
+let root = ''
+let attachment: Attachment
+let files: ReturnType<typeof openGuestFiles>
+let undo: (() => void)[] = []
+let mounted: string[] = []
+const running = new Map<string, AbortController>()
+
+const calls = {
+  /** Files of one file system of an image, for finding the root: read, never written. */
+  peek: async (
+    image: string,
+    mount: Mount,
+    paths: readonly string[],
+    scratch: string,
+  ): Promise<(string | undefined)[]> => {
+    const at = join(scratch, `peek-${randomUUID()}`)
+    mkdirSync(at)
+    await mountImage(image, mount, at, true)
+    try {
+      const peeked = openGuestFiles(at)
+      return await Promise.all(
+        paths.map(async (path) => textOf(await peeked.readFile(path, 1 << 20))),
+      )
+    } finally {
+      await runTool(['umount', at])
+    }
+  },
+
+  attach: async (given: Attachment): Promise<void> => {
+    attachment = given
+    if ('directory' in given.source) {
+      root = given.source.directory
+      if (given.readOnly) root = await overlay(root, given.scratch)
+    } else {
+      root = join(given.scratch, 'root')
+      mkdirSync(root)
+      for (const mount of given.source.mounts) await attachMount(given, given.source.image, mount)
+    }
+    files = openGuestFiles(root)
+    await prepare()
+  },
+
+  run: async (id: string, command: Command): Promise<CommandResult> => {
+    const controller = new AbortController()
+    running.set(id, controller)
+    try {
+      const result = await runProcess([...sandboxed(), ...command.argv], {
+        env: { ...plainEnvironment, ...command.env },
+        input: command.input ?? '',
+        timeoutMs: command.timeoutMs,
+        signal: controller.signal,
+        onOutput: (text) => tellParent('output', { id, text }),
+      })
+      return {
+        code: result.code,
+        stdout: result.stdout.toString(),
+        stderr: result.stderr.toString(),
+      }
+    } catch (error) {
+      if (error instanceof Failure && error.code === 'COMMAND_TIMEOUT')
+        throw new Failure(
+          'COMMAND_TIMEOUT',
+          error.message.replace(/^bwrap/, command.argv[0] ?? ''),
+          { details: error.details },
+        )
+      throw error
+    } finally {
+      running.delete(id)
+    }
+  },
+
+  readFile: (path: string, limit: number) => files.readFile(path, limit),
+  stat: (path: string) => files.stat(path),
+  list: (path: string) => files.list(path),
+  writeFile: (
+    path: string,
+    content: Uint8Array,
+    attributes: { mode: number; uid: number; gid: number },
+  ) => files.writeFile(path, content, attributes),
+  makeDirectory: (path: string) => files.makeDirectory(path),
+  setAttributes: (path: string, attributes: { mode?: number; uid?: number; gid?: number }) =>
+    files.setAttributes(path, attributes),
+  makeLink: (path: string, target: string) => files.makeLink(path, target),
+  remove: (path: string) => files.remove(path),
+
+  /** Takes our traces away, gives unused blocks back and unmounts; errors of the disk show here. */
+  finish: async (): Promise<void> => {
+    for (const step of undo.toReversed()) step()
+    undo = []
+    if (!attachment.readOnly && 'image' in attachment.source)
+      for (const at of mounted.filter((one) => one.startsWith(root)))
+        await runProcess(['fstrim', at]).catch(() => undefined)
+    for (const at of mounted.toReversed()) await runTool(['umount', at])
+    mounted = []
+  },
+}
+
+async function attachMount(given: Attachment, image: string, mount: Mount): Promise<void> {
+  const at = resolveInGuest(root, mount.at)
+  if (!existsSync(at))
+    throw new Failure(
+      'NO_OPERATING_SYSTEM',
+      `the guest's fstab mounts ${mount.at}, but that directory is not there`,
+    )
+  if (!given.readOnly) {
+    await mountImage(image, mount, at, false)
+    mounted.push(at)
+    return
+  }
+  const lower = join(given.scratch, `lower-${randomUUID()}`)
+  mkdirSync(lower)
+  await mountImage(image, mount, lower, true)
+  mounted.push(lower)
+  await overlay(lower, given.scratch, at)
+}
+
+/** Lays memory over `lower`; the place of the result. */
+async function overlay(
+  lower: string,
+  scratch: string,
+  at = join(scratch, `overlay-${randomUUID()}`),
+): Promise<string> {
+  const memory = join(scratch, `memory-${randomUUID()}`)
+  mkdirSync(memory)
+  if (!existsSync(at)) mkdirSync(at)
+  await runTool(['mount', '-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', memory])
+  mkdirSync(join(memory, 'upper'))
+  mkdirSync(join(memory, 'work'))
+  await runTool([
+    'mount',
+    '-t',
+    'overlay',
+    '-o',
+    `lowerdir=${lower},upperdir=${join(memory, 'upper')},workdir=${join(memory, 'work')}`,
+    'overlay',
+    at,
+  ])
+  mounted.push(memory, at)
+  return at
+}
+
+/** Mounts a part of the image file by a loop device that clears itself with the last unmount. */
+async function mountImage(
+  image: string,
+  mount: Mount,
+  at: string,
+  readOnly: boolean,
+): Promise<void> {
+  const noReplay: Readonly<Record<string, string>> = {
+    ext4: ',noload',
+    ext3: ',noload',
+    xfs: ',norecovery',
+  }
+  const access = readOnly ? `ro${noReplay[mount.type] ?? ''}` : 'rw,discard'
+  const place = `loop,offset=${mount.offset},sizelimit=${mount.size}`
+  const extra = mount.options === undefined ? '' : `,${mount.options}`
+  const trimmed = mount.type === 'vfat' ? access.replace(',discard', '') : access
+  const result = await runProcess([
+    'mount',
+    '-t',
+    mount.type,
+    '-o',
+    `${trimmed},${place},nodev${extra}`,
+    image,
+    at,
+  ])
+  if (result.code === 0) return
+  const reason = result.stderr.toString().trim().split('\n')[0] ?? ''
+  throw new Failure(
+    'FILE_SYSTEM_UNSUPPORTED',
+    `the ${mount.type} file system at byte ${mount.offset} cannot be mounted on this host: ${reason}`,
+  )
+}
+
+/** Memory for /run, no services, a resolver: all taken back by `finish`. */
+async function prepare(): Promise<void> {
+  const run = resolveInGuest(root, '/run')
+  if (!existsSync(run)) mkdirSync(run)
+  await runTool(['mount', '-t', 'tmpfs', '-o', 'mode=0755,nosuid,nodev', 'tmpfs', run])
+  mounted.push(run)
+  mkdirSync(join(run, 'lock'), { mode: 0o1777 })
+  const policy = resolveInGuest(root, POLICY)
+  if (!existsSync(policy) && existsSync(resolveInGuest(root, '/usr/sbin'))) {
+    writeFileSync(policy, POLICY_TEXT, { mode: 0o755 })
+    undo.push(() => rmSync(policy, { force: true }))
+  }
+  if (attachment.network) await prepareResolver()
+}
+
+async function prepareResolver(): Promise<void> {
+  if (!existsSync('/etc/resolv.conf') || !existsSync(resolveInGuest(root, '/etc'))) return
+  const guest = resolveInGuest(root, '/etc/resolv.conf')
+  if (guest.startsWith(join(resolveInGuest(root, '/run'), '/'))) {
+    mkdirSync(join(guest, '..'), { recursive: true })
+    writeFileSync(guest, readFileSync('/etc/resolv.conf')) // in memory
+    return
+  }
+  if (!existsSync(guest)) {
+    writeFileSync(guest, '')
+    undo.push(() => {
+      if (existsSync(guest) && statSync(guest).size === 0) rmSync(guest)
+    })
+  }
+  await runTool(['mount', '--bind', '/etc/resolv.conf', guest])
+  mounted.push(guest)
+}
+
+/** The words in front of a command of the guest. The environment travels as environment, never here. */
+function sandboxed(): string[] {
+  const network = attachment.network ? [] : ['--unshare-net']
+  return [
+    'bwrap', '--bind', root, '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/dev/shm',
+    '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', ...network,
+    '--die-with-parent', '--new-session', '--chdir', '/',
+    '--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', `CAP_${name}`]),
+    '--',
+  ] // prettier-ignore
+}
+
+function textOf(content: Uint8Array | undefined): string | undefined {
+  return content === undefined ? undefined : Buffer.from(content).toString()
+}
+
+serveParent(calls, () => {
+  for (const controller of running.values()) controller.abort()
+})

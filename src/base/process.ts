@@ -5,6 +5,7 @@
 import { type ChildProcess, fork, spawn, type StdioOptions } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { BoundedOutput } from './bounded-output.ts'
 import { Failure, messageOf, systemCode } from './failure.ts'
 import { MiB } from './units.ts'
 
@@ -39,42 +40,6 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   SIGSEGV: 11,
   SIGPIPE: 13,
   SIGTERM: 15,
-}
-
-/** Keeps the first and the last half of at most `limit` bytes. */
-class BoundedOutput {
-  readonly #limit: number
-  #head: Buffer[] = []
-  #headSize = 0
-  #tail: Buffer[] = []
-  #tailSize = 0
-  #dropped = 0
-
-  constructor(limit: number) {
-    this.#limit = limit
-  }
-
-  add(chunk: Buffer): void {
-    const room = this.#limit / 2 - this.#headSize
-    if (room > 0) {
-      this.#head.push(chunk.subarray(0, room))
-      this.#headSize += Math.min(room, chunk.length)
-      if (chunk.length <= room) return
-      chunk = chunk.subarray(room)
-    }
-    this.#tail.push(chunk)
-    this.#tailSize += chunk.length
-    while (this.#tail.length > 1 && this.#tailSize - this.#tail[0]!.length >= this.#limit / 2) {
-      const first = this.#tail.shift()!
-      this.#tailSize -= first.length
-      this.#dropped += first.length
-    }
-  }
-
-  toBuffer(): Buffer {
-    const gap = this.#dropped > 0 ? [Buffer.from(`\n[… ${this.#dropped} bytes left out …]\n`)] : []
-    return Buffer.concat([...this.#head, ...gap, ...this.#tail])
-  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { parse } from 'yaml'
 import { argumentFromEnvironment } from '../app/config.ts'
-import { builtinValidators } from '../app/builtin.ts'
+import { validatorMap } from '../app/builtin.ts'
 import { asFileFailure, Failure, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { readRecipe } from '../recipes/read-recipe.ts'
@@ -29,7 +29,7 @@ export async function addRecipeOptions(command: Command, argv: readonly string[]
     )
   const file = argv.find((word) => !word.startsWith('-') && isFile(word) && /\.ya?ml$/i.test(word))
   if (file === undefined) return
-  const recipe = await readRecipe(file, { validators: builtinValidators })
+  const recipe = await readRecipe(file, { validators: validatorMap() })
   for (const argument of recipe.args) addFlag(command, argument)
 }
 
@@ -38,7 +38,7 @@ export async function readRecipeInput(
   file: string,
   command: Command,
 ): Promise<{ recipe: Recipe; values: Map<string, string> }> {
-  const recipe = await readRecipe(file, { validators: builtinValidators })
+  const recipe = await readRecipe(file, { validators: validatorMap() })
   const options: Record<string, unknown> = command.opts()
   const values = new Map<string, string>()
   const give = (name: string, value: string) => {

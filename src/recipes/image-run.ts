@@ -74,23 +74,28 @@ export async function packImage(
 ): Promise<Report> {
   const image = await findWritableImage(options.path)
   await removeLeftovers(image)
-  const busy = (await findWorkingFiles(image)).find(({ alive }) => alive)
-  if (busy)
-    throw new Failure('IMAGE_BUSY', `${options.path}: the process ${busy.pid} is packing it`, {
-      details: { path: options.path, pid: busy.pid },
-    })
   const via =
     options.via === 'auto'
       ? viaForCommands(options.trusted)
       : demandTrust(options.via, options.trusted)
-  const copy = options.inPlace ? image : workingPath(image, 'copy')
+  // In place, the working file is only the sign that somebody is at work.
+  const working = workingPath(image, options.inPlace ? 'lock' : 'copy')
   try {
-    if (!options.inPlace) await copyImage(image, copy, context)
-    const report = await pack(recipe, copy, via, options, context)
-    if (report.ok && !options.inPlace && isChanged(report, options)) await publish(copy, image)
+    await (await open(working, 'w')).close()
+    const other = (await findWorkingFiles(image)).find(
+      ({ path, alive }) => alive && path !== working,
+    )
+    if (other)
+      throw new Failure('IMAGE_BUSY', `${options.path}: the process ${other.pid} is packing it`, {
+        details: { path: options.path, pid: other.pid },
+      })
+    if (options.inPlace) return await pack(recipe, image, via, options, context)
+    await copyImage(image, working, context)
+    const report = await pack(recipe, working, via, options, context)
+    if (report.ok && isChanged(report, options)) await publish(working, image)
     return report
   } finally {
-    if (!options.inPlace) await rm(copy, { force: true })
+    await rm(working, { force: true })
   }
 }
 

@@ -1,0 +1,73 @@
+/** What `pack` and `validate` share: the options that say how an image is reached. */
+import { type Command, Option } from 'commander'
+import { Failure } from '../base/failure.ts'
+import { parseDuration } from '../base/units.ts'
+import type { ImageRunOptions } from '../recipes/image-run.ts'
+import type { Cli } from './cli.ts'
+
+export interface ImageFlags {
+  image?: string
+  format?: 'raw' | 'qcow2'
+  rootFilesystem?: string
+  via: 'auto' | 'read' | 'appliance' | 'sandbox'
+  trusted?: boolean
+  network: boolean
+  stepTimeout?: string
+}
+
+export function addImageOptions(command: Command): void {
+  command
+    .addOption(
+      new Option(
+        '--format <format>',
+        'disk format of the image; told from its content when left out',
+      ).choices(['raw', 'qcow2']),
+    )
+    .option(
+      '--root-filesystem <device>',
+      'the root file system when there are several, such as /dev/sda2',
+    )
+    .addOption(
+      new Option(
+        '--via <way>',
+        'how to reach into the image: read (no commands), appliance (safe for any image), sandbox (fast, for trusted images)',
+      )
+        .choices(['auto', 'read', 'appliance', 'sandbox'])
+        .default('auto'),
+    )
+    .option(
+      '--trusted',
+      'you vouch for the image: this host may mount it and run its programs (needs root)',
+    )
+    .option('--no-network', 'commands in the image get no network')
+    .option('--step-timeout <time>', 'how long one command of a step may take, such as 90s or 10m')
+}
+
+export function toImageRunOptions(
+  flags: ImageFlags,
+  values: ReadonlyMap<string, string>,
+  cli: Cli,
+): ImageRunOptions {
+  const { config } = cli.configuration
+  if (flags.image === undefined)
+    throw new Failure('USAGE', 'no image was named', { fix: 'Say --image FILE.' })
+  return {
+    path: flags.image,
+    ...(flags.format === undefined ? {} : { format: flags.format }),
+    ...(flags.rootFilesystem === undefined ? {} : { rootFileSystem: flags.rootFilesystem }),
+    via: flags.via,
+    trusted: flags.trusted ?? false,
+    network: flags.network,
+    values,
+    commandTimeoutMs:
+      flags.stepTimeout === undefined
+        ? config.command_timeout_s * 1000
+        : parseDuration(flags.stepTimeout),
+    tempDir: config.temp_dir,
+    cacheDir: config.cache_dir,
+    chooseAccelerator: async () => {
+      const { chooseAccelerator } = await import('./_accelerator.ts')
+      return await chooseAccelerator(cli)
+    },
+  }
+}

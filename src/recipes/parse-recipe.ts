@@ -107,7 +107,7 @@ class RecipeParser {
     const keys = this.#shaped<{
       name?: string
       description?: string
-      clean?: boolean | { keep?: string[] }
+      clean?: boolean | { keep?: string[]; also?: string[] }
     }>(
       Type.Object(recipeKeys),
       Object.fromEntries(Object.entries(root).filter(([key]) => key in recipeKeys)),
@@ -365,11 +365,13 @@ interface ArgumentBody {
   secret?: boolean
 }
 
-function toClean(value: boolean | { keep?: string[] } | undefined): Clean | undefined {
+function toClean(
+  value: boolean | { keep?: string[]; also?: string[] } | undefined,
+): Clean | undefined {
   if (value === undefined) return undefined
   return typeof value === 'boolean'
-    ? { enabled: value, keep: [] }
-    : { enabled: true, keep: value.keep ?? [] }
+    ? { enabled: value, keep: [], also: [] }
+    : { enabled: true, keep: value.keep ?? [], also: value.also ?? [] }
 }
 
 /** `['validators', 2, 'os_case', 0, 'debian', 1]` as `validators[2].os_case[0].debian[1]`. */

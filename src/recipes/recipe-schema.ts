@@ -1,5 +1,6 @@
 /** The shape of a recipe, apart from its steps, whose shapes come from the validators. */
 import { Type } from 'typebox'
+import { cleanTasks } from '../guests/clean-tasks.ts'
 
 export const argumentSchema = Type.Object(
   {
@@ -28,13 +29,20 @@ export const argumentSchema = Type.Object(
   { additionalProperties: false },
 )
 
+const taskName = Type.Union(cleanTasks.map(({ name }) => Type.Literal(name)))
+
 export const cleanSchema = Type.Union(
   [
     Type.Boolean(),
     Type.Object(
       {
         keep: Type.Optional(
-          Type.Array(Type.String(), { description: 'names of clean-up tasks to leave out' }),
+          Type.Array(taskName, { description: 'names of clean-up tasks to leave out' }),
+        ),
+        also: Type.Optional(
+          Type.Array(taskName, {
+            description: 'names of clean-up tasks to do although they are off by themselves',
+          }),
         ),
       },
       { additionalProperties: false },

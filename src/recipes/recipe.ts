@@ -72,4 +72,6 @@ export interface Recipe {
 export interface Clean {
   enabled: boolean
   keep: readonly string[]
+  /** Tasks that are off by themselves and are done all the same. */
+  also: readonly string[]
 }

@@ -57,7 +57,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
             ...(flags.clean
               ? {
                   beforeFinish: (remote: Remote) =>
-                    cleanAndLint(remote, recipe.clean?.keep ?? [], cli.context),
+                    cleanAndLint(remote, recipe.clean ?? {}, cli.context),
                 }
               : {}),
           },

@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { dirname, isAbsolute, join } from 'node:path'
 import { asFileFailure, Failure, systemCode } from '../base/failure.ts'
 import { isInside } from '../base/paths.ts'
@@ -8,6 +8,8 @@ import { parseRecipe, type ReadResource } from './parse-recipe.ts'
 import type { Recipe, RecipeFault } from './recipe.ts'
 import type { Validator } from './validator.ts'
 
+/** More than the parser takes, so that it is the parser that refuses. */
+const MAX_RECIPE = 5 * MiB
 const MAX_RESOURCE = 64 * MiB
 
 /**
@@ -32,9 +34,24 @@ export async function inspectRecipe(
   file: string,
   options: { validators: ReadonlyMap<string, Validator>; resourceRoots?: readonly string[] },
 ): Promise<{ recipe: Recipe | undefined; faults: readonly RecipeFault[] }> {
-  let text: string
+  const resourceRoots = options.resourceRoots ?? [dirname(file)]
+  return parseRecipe(await readStart(file), {
+    file,
+    resourceRoots,
+    validators: options.validators,
+    readResource: resourceReader(resourceRoots),
+  })
+}
+
+/** The text of a recipe, or as much of it as shows that it is too long to be one. */
+async function readStart(file: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8')
+    await using handle = await open(file)
+    const bytes = Buffer.alloc(MAX_RECIPE)
+    let length = 0
+    for (let read = -1; read !== 0 && length < MAX_RECIPE; length += read)
+      read = (await handle.read(bytes, length, MAX_RECIPE - length)).bytesRead
+    return bytes.toString('utf8', 0, length).replace(/^\ufeff/, '')
   } catch (error) {
     if (systemCode(error) === 'ENOENT')
       throw new Failure('RECIPE_NOT_FOUND', `no recipe ${file}`, {
@@ -43,13 +60,6 @@ export async function inspectRecipe(
       })
     throw asFileFailure(error, file)
   }
-  const resourceRoots = options.resourceRoots ?? [dirname(file)]
-  return parseRecipe(text, {
-    file,
-    resourceRoots,
-    validators: options.validators,
-    readResource: resourceReader(resourceRoots),
-  })
 }
 
 /** `file:line:column: message`, as compilers write it. */

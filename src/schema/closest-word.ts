@@ -3,7 +3,7 @@
  * letters wrong, a swap of neighbours counting as one.
  */
 export function closestWord(word: string, known: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(Math.min(word.length, 60) / 3))
+  const limit = word.length < 2 ? 0 : Math.max(1, Math.floor(Math.min(word.length, 60) / 3))
   let best: string | undefined
   let bestDistance = limit + 1
   for (const candidate of known) {

@@ -57,9 +57,9 @@ function fit(
         new RegExp(one, 'u').test(key),
       )
       const other = typeof shape.additionalProperties === 'object' ? shape.additionalProperties : {}
+      const own = Object.hasOwn(shape.properties ?? {}, key) ? shape.properties?.[key] : undefined
       const memberShape =
-        shape.properties?.[key] ??
-        (pattern === undefined ? other : (shape.patternProperties?.[pattern] ?? other))
+        own ?? (pattern === undefined ? other : (shape.patternProperties?.[pattern] ?? other))
       return [key, fit(memberShape, member, [...path, key], sourceOf)]
     }),
   )

@@ -9,10 +9,15 @@ import type { Argument } from './recipe.ts'
 /** Given to every step by Ingot, so no recipe may declare them. Source: Sahara `plugins/images.py`. */
 export const RESERVED_ARGUMENTS: readonly string[] = ['distro', 'test_only']
 
+/** Secrets of one or two characters are not looked for: they are everywhere. */
+const MIN_MASKED = 3
+
 export class ArgumentValues {
   readonly #values = new Map<string, string>()
   readonly #variables = new Map<string, string>()
   readonly #secrets = new Set<string>()
+  /** Every text that has been a secret's value in this run, longest first. */
+  #secretTexts: readonly string[] = []
 
   /** The value, or undefined when nothing of this name was declared or set. */
   get(name: string): string | undefined {
@@ -21,12 +26,17 @@ export class ArgumentValues {
 
   set(name: string, value: string): void {
     this.#values.set(name, value)
+    if (!this.#secrets.has(name)) return
+    const texts = new Set([...this.#secretTexts, value, ...value.split(/\r?\n/)])
+    this.#secretTexts = [...texts]
+      .filter((text) => text.length >= MIN_MASKED)
+      .sort((a, b) => b.length - a.length)
   }
 
   declare(argument: Argument, value: string): void {
-    this.#values.set(argument.name, value)
     this.#variables.set(argument.name, argument.variable)
     if (argument.secret) this.#secrets.add(argument.name)
+    this.set(argument.name, value)
   }
 
   entries(): IterableIterator<[string, string]> {
@@ -48,11 +58,7 @@ export class ArgumentValues {
   /** `text` with every secret value in it replaced. */
   mask(text: string): string {
     let masked = text
-    for (const name of this.#secrets) {
-      const secret = this.#values.get(name) ?? ''
-      for (const part of [secret, ...secret.split('\n')])
-        if (part.length >= 3) masked = masked.replaceAll(part, '***')
-    }
+    for (const secret of this.#secretTexts) masked = masked.replaceAll(secret, '***')
     return masked
   }
 }

@@ -5,8 +5,9 @@
  *     when: args.java == 'openjdk' && facts.distro in ['debian', 'ubuntu']
  */
 import { Environment, type ParseResult } from '@marcbachmann/cel-js'
-import { messageOf } from '../base/failure.ts'
+import { Failure, messageOf } from '../base/failure.ts'
 import type { Facts } from '../remotes/facts.ts'
+import { didYouMean } from '../schema/find-faults.ts'
 import type { ArgumentValues } from './argument-values.ts'
 
 export interface Condition {
@@ -14,6 +15,7 @@ export interface Condition {
   text: string
   /** Names of arguments that it looks at. */
   uses: readonly string[]
+  /** Fails with ARGUMENT_INVALID when it asks for an argument that has no value. */
   holds(args: ArgumentValues, facts: Facts, place: 'image' | 'host'): boolean
 }
 
@@ -34,12 +36,16 @@ const environment = new Environment({
   .registerVariable('facts', 'map<string, string>')
   .registerVariable('place', 'string')
 
+/** A node of CEL's syntax tree, as far as we look at it. */
 interface Ast {
   op?: unknown
   args?: unknown
 }
 
-/** Throws an Error whose message says what is wrong with the expression. */
+/**
+ * Throws an Error whose message says what is wrong with the expression. What comes out takes little
+ * time whatever it is given: no patterns, no loops in loops in loops.
+ */
 export function parseCondition(text: string): Condition {
   let program: ParseResult
   try {
@@ -49,6 +55,7 @@ export function parseCondition(text: string): Condition {
       cause: error,
     })
   }
+  const uses = lookInto(program.ast)
   const check = program.check()
   if (!check.valid)
     throw new Error(
@@ -58,18 +65,21 @@ export function parseCondition(text: string): Condition {
     throw new Error(
       `the condition gives a ${check.type}; wanted true or false, such as args.name == 'value'`,
     )
-  const uses: string[] = []
-  collectMembers(program.ast, (of, member) => {
-    if (of === 'args') uses.push(member)
-    else if (of === 'facts' && !FACT_NAMES.includes(member))
-      throw new Error(`the condition asks for facts.${member}; there are ${FACT_NAMES.join(', ')}`)
-  })
   return {
     text,
     uses,
-    holds: (args, facts, place) =>
-      program({ args: Object.fromEntries(args.entries()), facts: factTexts(facts), place }) ===
-      true,
+    holds: (args, facts, place) => {
+      try {
+        const names = { args: Object.fromEntries(args.entries()), facts: factTexts(facts), place }
+        return program(names) === true
+      } catch (error) {
+        throw new Failure(
+          'ARGUMENT_INVALID',
+          `the condition '${text}' cannot be answered: ${firstLine(messageOf(error))}`,
+          { cause: error },
+        )
+      }
+    },
   }
 }
 
@@ -79,21 +89,45 @@ export function factTexts(facts: Facts): Record<string, string> {
   return { distro, family: family ?? '', version, codename, architecture }
 }
 
-/** Calls back for every `args.NAME`, `facts.NAME` and `args['NAME']`. */
-function collectMembers(node: Ast, found: (of: string, member: string) => void): void {
-  const parts = Array.isArray(node.args) ? (node.args as unknown[]) : [node.args]
-  const [of, member] = parts as [Ast | undefined, unknown]
-  if ((node.op === '.' || node.op === '[]') && of?.op === 'id' && typeof of.args === 'string') {
-    const name =
-      typeof member === 'string'
-        ? member
-        : (member as Ast | undefined)?.op === 'value'
-          ? (member as Ast).args
-          : undefined
-    if (typeof name === 'string') found(of.args, name)
+/** What CEL's macros run over lists and maps. */
+const LOOPS: readonly unknown[] = ['all', 'exists', 'exists_one', 'map', 'filter']
+
+/** The arguments that an expression looks at. Throws an Error for what conditions cannot have. */
+function lookInto(ast: Ast): string[] {
+  const uses: string[] = []
+  const look = (node: Ast, loops: number) => {
+    const parts = (Array.isArray(node.args) ? node.args : [node.args]) as unknown[]
+    const called = node.op === 'call' || node.op === 'rcall' ? parts[0] : undefined
+    if (called === 'matches')
+      throw new Error(
+        'conditions have no `matches`, since a pattern may take for ever; use contains, startsWith, endsWith or in',
+      )
+    const inner = LOOPS.includes(called) ? loops + 1 : loops
+    if (inner > 2) throw new Error('the condition has a loop in a loop in a loop')
+    const [of, member] = memberOf(node) ?? []
+    if (of === 'args' && member !== undefined) uses.push(member)
+    if (of === 'facts' && member !== undefined && !FACT_NAMES.includes(member))
+      throw new Error(
+        `the condition asks for facts.${member}${didYouMean(member, FACT_NAMES) || `; there are ${FACT_NAMES.join(', ')}`}`,
+      )
+    for (const part of parts.flat()) if (isAst(part)) look(part, inner)
   }
-  for (const part of parts.flat())
-    if (typeof part === 'object' && part !== null && 'op' in part) collectMembers(part, found)
+  look(ast, 0)
+  return uses
+}
+
+/** `args` and `NAME` of `args.NAME` and of `args['NAME']`. */
+function memberOf(node: Ast): [of: string, member: string] | undefined {
+  if ((node.op !== '.' && node.op !== '[]') || !Array.isArray(node.args)) return undefined
+  const [of, key] = node.args as [unknown, unknown]
+  const member = isAst(key) && key.op === 'value' ? key.args : key
+  return isAst(of) && of.op === 'id' && typeof of.args === 'string' && typeof member === 'string'
+    ? [of.args, member]
+    : undefined
+}
+
+function isAst(value: unknown): value is Ast {
+  return typeof value === 'object' && value !== null && 'op' in value
 }
 
 function firstLine(message: string): string {

@@ -114,8 +114,12 @@ class Run {
   }
 
   async #step(step: Step, mode: Mode, index: number, total: number): Promise<Verdict> {
-    const why = this.#whySkipped(step)
-    if (why !== undefined) return verdictOf(step, 'skipped', { message: why })
+    try {
+      const why = this.#whySkipped(step)
+      if (why !== undefined) return verdictOf(step, 'skipped', { message: why })
+    } catch (error) {
+      return this.#failed(step, error)
+    }
     const { progress, now } = this.#context
     const on = this.#remote.name
     progress({ kind: 'step', id: step.id, title: step.title, index: index + 1, total, on })
@@ -155,19 +159,23 @@ class Run {
       }
       return await this.#judgeLeaf(step, step.validator, mode)
     } catch (error) {
-      if (!(error instanceof Failure) || error.code === 'INTERRUPTED') throw error
-      this.#lost ||= error.code === 'REMOTE_LOST'
-      const output =
-        typeof error.details['output'] === 'string' ? error.details['output'] : undefined
-      const status = error.code === 'REMOTE_CANNOT' && !this.#remote.can.run ? 'unknown' : 'failed'
-      return verdictOf(step, status, {
-        message:
-          status === 'unknown'
-            ? `needs a command: ${messageOf(error)}`
-            : this.#args.mask(messageOf(error)),
-        ...(output === undefined ? {} : { output: this.#args.mask(lastLines(output)) }),
-      })
+      return this.#failed(step, error)
     }
+  }
+
+  /** The verdict of a step that threw. */
+  #failed(step: Step, error: unknown): Verdict {
+    if (!(error instanceof Failure) || error.code === 'INTERRUPTED') throw error
+    this.#lost ||= error.code === 'REMOTE_LOST'
+    const output = typeof error.details['output'] === 'string' ? error.details['output'] : undefined
+    const status = error.code === 'REMOTE_CANNOT' && !this.#remote.can.run ? 'unknown' : 'failed'
+    return verdictOf(step, status, {
+      message:
+        status === 'unknown'
+          ? `needs a command: ${messageOf(error)}`
+          : this.#args.mask(messageOf(error)),
+      ...(output === undefined ? {} : { output: this.#args.mask(lastLines(output)) }),
+    })
   }
 
   async #judgeLeaf(step: Step, validator: LeafValidator, mode: Mode): Promise<Verdict> {

@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const GUARDED: readonly { what: string; pattern: RegExp; allowed: (file: string) => boolean }[] = [
   {
     what: 'starts processes',
-    pattern: /['"](node:)?child_process['"]/,
+    pattern: /^import (?!type)[^;]*?['"](node:)?child_process['"]/m,
     allowed: (file) => file === 'base/process.ts',
   },
   {

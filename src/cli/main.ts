@@ -1,71 +1,12 @@
 #!/usr/bin/env node
 /** The `ingot` command: finds the subcommand, loads only that, and answers for what it throws. */
 import { enableCompileCache } from 'node:module'
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { EXIT, Failure, FAILURES, messageOf } from '../base/failure.ts'
-import type { CommandModule } from './cli.ts'
+import { addCommonOptions } from './_common-options.ts'
+import { COMMANDS } from './commands.ts'
 
 enableCompileCache()
-
-interface Entry {
-  name: string
-  summary: string
-  load: () => Promise<CommandModule>
-}
-
-/** Every subcommand, in the order of the help. */
-const COMMANDS: readonly Entry[] = [
-  {
-    name: 'build',
-    summary: 'build a golden image from a recipe',
-    load: () => import('./commands/build.ts'),
-  },
-  {
-    name: 'pack',
-    summary: 'change an image file as a recipe says, offline',
-    load: () => import('./commands/pack.ts'),
-  },
-  {
-    name: 'validate',
-    summary: 'check an image or running hosts against a recipe; change nothing',
-    load: () => import('./commands/validate.ts'),
-  },
-  {
-    name: 'provision',
-    summary: 'bring running hosts to the state of a recipe, over SSH',
-    load: () => import('./commands/provision.ts'),
-  },
-  {
-    name: 'boot-test',
-    summary: 'boot an image in QEMU and see that it works',
-    load: () => import('./commands/boot-test.ts'),
-  },
-  {
-    name: 'recipe',
-    summary: 'check, show or describe the language of recipes',
-    load: () => import('./commands/recipe.ts'),
-  },
-  {
-    name: 'doctor',
-    summary: 'say what this host can do and what it lacks',
-    load: () => import('./commands/doctor.ts'),
-  },
-  {
-    name: 'config',
-    summary: 'show the settings that are in force',
-    load: () => import('./commands/config.ts'),
-  },
-  {
-    name: 'completion',
-    summary: 'print shell completions for bash, zsh or fish',
-    load: () => import('./commands/completion.ts'),
-  },
-  {
-    name: 'sahara-image-pack',
-    summary: 'the command line of OpenStack Sahara’s image packer',
-    load: () => import('./commands/sahara-image-pack.ts'),
-  },
-]
 
 const EPILOGUE = `
 Examples:
@@ -76,26 +17,6 @@ Examples:
   ingot pack RECIPE --help                                shows the recipe's own arguments too
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 the answer is no, 70 a bug, 130 interrupted.`
-
-/** The options that every subcommand has. */
-export function addCommonOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        '--json',
-        'results as JSON on standard output, progress as JSON lines on standard error',
-      ).helpGroup('Common options:'),
-    )
-    .addOption(new Option('-q, --quiet', 'no progress').helpGroup('Common options:'))
-    .addOption(new Option('-v, --verbose', 'log every event').helpGroup('Common options:'))
-    .addOption(
-      new Option('--config <file>', 'the configuration file (see `ingot config show`)').helpGroup(
-        'Common options:',
-      ),
-    )
-    .helpOption('-h, --help', 'show this help')
-    .helpCommand(false)
-}
 
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('ingot')

@@ -57,8 +57,11 @@ export async function checkImage(
 export interface PackOptions extends ImageRunOptions {
   /** Work on the image itself, for those who have no room for a copy. */
   inPlace: boolean
-  /** Called after the recipe has succeeded, before the image is closed: clean-up. Throws to give up. */
-  beforeFinish?: (remote: Remote) => Promise<void>
+  /**
+   * Called after the recipe has succeeded, before the image is closed: clean-up. Says whether it
+   * changed anything; throws to give up.
+   */
+  beforeFinish?: (remote: Remote) => Promise<boolean>
 }
 
 /**
@@ -89,10 +92,10 @@ export async function packImage(
       throw new Failure('IMAGE_BUSY', `${options.path}: the process ${other.pid} is packing it`, {
         details: { path: options.path, pid: other.pid },
       })
-    if (options.inPlace) return await pack(recipe, image, via, options, context)
+    if (options.inPlace) return (await pack(recipe, image, via, options, context)).report
     await copyImage(image, working, context)
-    const report = await pack(recipe, working, via, options, context)
-    if (report.ok && isChanged(report, options)) await publish(working, image)
+    const { report, changed } = await pack(recipe, working, via, options, context)
+    if (changed) await publish(working, image)
     return report
   } finally {
     await rm(working, { force: true })
@@ -105,24 +108,18 @@ async function pack(
   via: ImageVia,
   options: PackOptions,
   context: Context,
-): Promise<Report> {
+): Promise<{ report: Report; changed: boolean }> {
   await using remote = await openFor(via, 'change', path, options, context)
   context.progress({ kind: 'phase', name: 'recipe', detail: recipe.name })
   const report = await runRecipe(recipe, remote, { ...options, mode: 'reconcile' }, context)
-  if (!report.ok) return report
-  await options.beforeFinish?.(remote)
-  if (isChanged(report, options)) {
+  if (!report.ok) return { report, changed: false }
+  const cleaned = (await options.beforeFinish?.(remote)) ?? false
+  const changed = cleaned || leavesOf(report.verdicts).some(({ status }) => status === 'changed')
+  if (changed) {
     context.progress({ kind: 'phase', name: 'finish', detail: 'write everything back' })
     await remote.finish()
   }
-  return { ...report, target: { ...report.target, name: options.path } }
-}
-
-function isChanged(report: Report, options: PackOptions): boolean {
-  return (
-    options.beforeFinish !== undefined ||
-    leavesOf(report.verdicts).some(({ status }) => status === 'changed')
-  )
+  return { report: { ...report, target: { ...report.target, name: options.path } }, changed }
 }
 
 async function openFor(
@@ -192,10 +189,11 @@ async function copyImage(image: string, copy: string, context: Context): Promise
   )
   if (result.code === 0) return
   const reason = result.stderr.toString().trim()
-  const room = /No space left|Disk quota exceeded/.test(reason)
-  throw new Failure(room ? 'NO_SPACE' : 'FILE_UNREADABLE', `cannot copy ${image}: ${reason}`, {
-    ...(room ? { fix: 'Free some space on that disk, or use --in-place.' } : {}),
-  })
+  if (/No space left|Disk quota exceeded/.test(reason))
+    throw new Failure('NO_SPACE', `cannot copy ${image}: ${reason}`, {
+      fix: 'Free some space on that disk, or use --in-place.',
+    })
+  throw new Failure('FILE_UNREADABLE', `cannot copy ${image}: ${reason}`)
 }
 
 /** Puts the finished copy in the image's place, in one step and for good. */

@@ -6,11 +6,13 @@
  * Commands run under bubblewrap: the guest's root, a private /dev without host devices, its own
  * process, IPC and host name spaces, few capabilities, and the end of every process with the command.
  */
+import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../base/failure.ts'
-import { runProcess, runTool } from '../base/process.ts'
+import { exitOf, runProcess, runTool, startProcess, stopProcess } from '../base/process.ts'
 import { serveParent, tellParent } from './_child-calls.ts'
 import { openGuestFiles, resolveInGuest } from './_guest-files.ts'
 import { plainEnvironment } from './plain-environment.ts'
@@ -62,14 +64,55 @@ const CAPABILITIES = [
   'IPC_LOCK',
 ]
 
+const EXPORT_TIMEOUT_MS = 30_000
+
 let root = ''
 let attachment: Attachment
 let files: ReturnType<typeof openGuestFiles>
 let undo: (() => void)[] = []
 let mounted: string[] = []
+let exporter: ChildProcess | undefined
 const running = new Map<string, AbortController>()
 
 const calls = {
+  /**
+   * Shows the guest disk of a qcow2 image as a raw file; its path. What is written to that file goes
+   * into the image.
+   */
+  exportQcow2: async (image: string, scratch: string, readOnly: boolean): Promise<string> => {
+    const at = join(scratch, 'disk')
+    writeFileSync(at, '')
+    const file = { driver: 'file', filename: image, discard: 'unmap', 'read-only': readOnly }
+    const disk = {
+      driver: 'qcow2',
+      'node-name': 'disk',
+      discard: 'unmap',
+      'read-only': readOnly,
+      file,
+    }
+    const target = `type=fuse,id=disk,node-name=disk,mountpoint=${at.replaceAll(',', ',,')},writable=${readOnly ? 'off' : 'on'}`
+    exporter = startProcess([
+      'qemu-storage-daemon',
+      '--blockdev',
+      JSON.stringify(disk),
+      '--export',
+      target,
+    ])
+    const messages: Buffer[] = []
+    exporter.stderr?.on('data', (text: Buffer) => messages.push(text))
+    const ended = exitOf(exporter, 'qemu-storage-daemon')
+    const deadline = Date.now() + EXPORT_TIMEOUT_MS
+    while (statSync(at).size === 0) {
+      const code = await Promise.race([ended, delay(5)])
+      if (code !== undefined || Date.now() > deadline)
+        throw new Failure(
+          'IMAGE_UNREADABLE',
+          `the disk of the image cannot be shown as a file: ${Buffer.concat(messages).toString().trim() || 'no answer'}`,
+        )
+    }
+    return at
+  },
+
   /** Files of one file system of an image, for finding the root: read, never written. */
   peek: async (
     image: string,
@@ -154,8 +197,12 @@ const calls = {
     if (!attachment.readOnly && 'image' in attachment.source)
       for (const at of mounted.filter((one) => one.startsWith(root)))
         await runProcess(['fstrim', at]).catch(() => undefined)
-    for (const at of mounted.toReversed()) await runTool(['umount', at])
+    for (const at of mounted.toReversed()) {
+      await runTool(['sync', '-f', at]) // a disk that is full or broken says so here
+      await runTool(['umount', at])
+    }
     mounted = []
+    if (exporter) await stopProcess(exporter, EXPORT_TIMEOUT_MS)
   },
 }
 

@@ -56,8 +56,10 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
             inPlace: flags.inPlace ?? false,
             ...(flags.clean
               ? {
-                  beforeFinish: (remote: Remote) =>
-                    cleanAndLint(remote, recipe.clean ?? {}, cli.context),
+                  beforeFinish: async (remote: Remote) => {
+                    const { tasks } = await cleanAndLint(remote, recipe.clean ?? {}, cli.context)
+                    return tasks.some(({ paths }) => paths.length > 0)
+                  },
                 }
               : {}),
           },

@@ -1,0 +1,62 @@
+/** Every subcommand: the table that the help, the completions and `main.ts` go by. */
+import type { CommandModule } from './cli.ts'
+
+interface Entry {
+  name: string
+  summary: string
+  load: () => Promise<CommandModule>
+}
+
+/** Every subcommand, in the order of the help. */
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: 'build',
+    summary: 'build a golden image from a recipe',
+    load: () => import('./commands/build.ts'),
+  },
+  {
+    name: 'pack',
+    summary: 'change an image file as a recipe says, offline',
+    load: () => import('./commands/pack.ts'),
+  },
+  {
+    name: 'validate',
+    summary: 'check an image or running hosts against a recipe; change nothing',
+    load: () => import('./commands/validate.ts'),
+  },
+  {
+    name: 'provision',
+    summary: 'bring running hosts to the state of a recipe, over SSH',
+    load: () => import('./commands/provision.ts'),
+  },
+  {
+    name: 'boot-test',
+    summary: 'boot an image in QEMU and see that it works',
+    load: () => import('./commands/boot-test.ts'),
+  },
+  {
+    name: 'recipe',
+    summary: 'check, show or describe the language of recipes',
+    load: () => import('./commands/recipe.ts'),
+  },
+  {
+    name: 'doctor',
+    summary: 'say what this host can do and what it lacks',
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
+    name: 'config',
+    summary: 'show the settings that are in force',
+    load: () => import('./commands/config.ts'),
+  },
+  {
+    name: 'completion',
+    summary: 'print shell completions for bash, zsh or fish',
+    load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'sahara-image-pack',
+    summary: 'the command line of OpenStack Sahara’s image packer',
+    load: () => import('./commands/sahara-image-pack.ts'),
+  },
+]

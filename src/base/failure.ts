@@ -97,6 +97,12 @@ export const FAILURES = {
   IMAGE_UNREADABLE: { status: 400, exit: 1, title: 'The file is not an image that Ingot can open' },
   IMAGE_UNSAFE: { status: 400, exit: 4, title: 'The image is not safe to open' },
   IMAGE_TRUNCATED: { status: 400, exit: 1, title: 'The image is cut short' },
+  IMAGE_DIRTY: {
+    status: 409,
+    exit: 1,
+    title: 'The image file was not closed cleanly',
+    fix: 'Repair a copy of it: qemu-img check -r all FILE',
+  },
   IMAGE_BUSY: { status: 409, exit: 1, title: 'Somebody else is working on the image' },
   IMAGE_READ_ONLY: { status: 409, exit: 1, title: 'The image cannot be written' },
   FILE_SYSTEM_DIRTY: {
@@ -122,6 +128,11 @@ export const FAILURES = {
   // Remotes
   REMOTE_UNREACHABLE: { status: 502, exit: 1, title: 'The host cannot be reached' },
   REMOTE_DENIED: { status: 502, exit: 1, title: 'The host refused us' },
+  REMOTE_UNTRUSTED: {
+    status: 502,
+    exit: 1,
+    title: 'The host does not show the key it is known by',
+  },
   REMOTE_LOST: { status: 502, exit: 1, title: 'The connection to the place of work was lost' },
   REMOTE_CANNOT: { status: 409, exit: 1, title: 'The place of work cannot do this' },
   COMMAND_FAILED: { status: 500, exit: 1, title: 'A command failed' },

@@ -1,0 +1,100 @@
+/**
+ * Disk images as users have them: a file that is a disk (raw) or holds one (qcow2). Formats are
+ * told by content, never by the file's name; what Ingot cannot read is refused by name.
+ */
+import { Failure, isFailure } from '../base/failure.ts'
+import { KiB, SECTOR } from '../base/units.ts'
+import { openFileSource, type Source } from '../bytes/source.ts'
+import { probeFileSystem } from './file-systems.ts'
+import { type ProbedFormat, probeFormat } from './probe-format.ts'
+import { openQcow2 } from './qcow2.ts'
+
+/** Formats in which an image can be opened. */
+export const IMAGE_FORMATS = ['raw', 'qcow2'] as const
+export type ImageFormat = (typeof IMAGE_FORMATS)[number]
+
+/** An open image. Closing it closes the file. */
+export interface Image extends AsyncDisposable {
+  readonly path: string
+  readonly format: ImageFormat
+  /** The guest's disk: its `size` is the virtual size. */
+  readonly disk: Source
+}
+
+const COMPRESSED: ReadonlySet<string> = new Set(['xz', 'zstd', '7z', 'zip', 'bzip2', 'gzip', 'tar'])
+
+/**
+ * Opens an image for reading. Without `format` the content tells it; `raw` said by the caller is
+ * taken at its word, whatever the content looks like.
+ *
+ * Fails with IMAGE_NOT_FOUND, IMAGE_UNREADABLE (another format, or no disk at all), IMAGE_UNSAFE
+ * (a backing file, tables that lie), IMAGE_DIRTY, IMAGE_TRUNCATED, FILE_SYSTEM_ENCRYPTED.
+ */
+export async function openImage(
+  path: string,
+  { format }: { format?: ImageFormat | undefined } = {},
+): Promise<Image> {
+  const file = await openFile(path)
+  try {
+    if (file.size === 0) throw new Failure('IMAGE_TRUNCATED', `${path} is empty`)
+    const found = format ?? (await tellFormat(file))
+    const disk = found === 'raw' ? file : await openQcow2(file)
+    return { path, format: found, disk, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() }
+  } catch (error) {
+    await file[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function openFile(path: string): Promise<Source> {
+  try {
+    return await openFileSource(path)
+  } catch (error) {
+    if (!isFailure(error, 'FILE_NOT_FOUND')) throw error
+    throw new Failure('IMAGE_NOT_FOUND', `no image ${path}`, { details: { path }, cause: error })
+  }
+}
+
+async function tellFormat(file: Source): Promise<ImageFormat> {
+  const probed = await probeFormat(file)
+  if (probed?.format === 'qcow2') return 'qcow2'
+  if (probed !== undefined) throw refusal(file, probed)
+  if (file.size % SECTOR !== 0)
+    throw new Failure(
+      'IMAGE_TRUNCATED',
+      `${file.name} is no whole disk: its ${file.size} bytes are not a multiple of ${SECTOR}`,
+      { details: { size: file.size } },
+    )
+  if (!(await looksLikeDisk(file)))
+    throw new Failure(
+      'IMAGE_UNREADABLE',
+      `${file.name} is no disk image: no known format, no partition table, no file system`,
+      { fix: 'If it is a raw disk all the same, say --format raw.' },
+    )
+  return 'raw'
+}
+
+function refusal(file: Source, { format, offset }: ProbedFormat): Failure {
+  const options = { details: { format, offset } }
+  if (format === 'luks')
+    return new Failure(
+      'FILE_SYSTEM_ENCRYPTED',
+      `${file.name} is encrypted as a whole (LUKS at byte ${offset})`,
+      options,
+    )
+  const fix = COMPRESSED.has(format)
+    ? 'Unpack it first.'
+    : `Convert it to qcow2 or raw first (qemu-img convert). If it is a raw disk that only looks like ${format}, say --format raw.`
+  return new Failure(
+    'IMAGE_UNREADABLE',
+    `${file.name} is ${format} (by its signature at byte ${offset}); Ingot opens ${IMAGE_FORMATS.join(' and ')}`,
+    { ...options, fix },
+  )
+}
+
+/** A boot signature, a file system, or nothing but zeros yet. */
+async function looksLikeDisk(file: Source): Promise<boolean> {
+  const head = Buffer.from(await file.read(0, Math.min(file.size, 64 * KiB)))
+  if (head.readUInt16LE(510) === 0xaa55) return true
+  return head.every((byte) => byte === 0) || (await probeFileSystem(file)) !== undefined
+}

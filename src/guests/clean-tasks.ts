@@ -296,7 +296,7 @@ async function findLogs(remote: Remote): Promise<Leftover[]> {
     ...(await expandPath(remote, '/var/log/installer')),
   ]
   const rest = (await findFilled(remote, '/var/log')).filter(
-    (path) => !whole.some((top) => path.startsWith(`${top}/`)),
+    (path) => !whole.some((top) => path === top || path.startsWith(`${top}/`)),
   )
   return [
     ...whole.map((path): Leftover => ({ path, undo: 'remove' })),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { failsWith } from '../testing/fails-with.ts'
+import { startTimeOf } from './leftovers.ts'
 import { findProgram, runProcess, runTool } from './process.ts'
 
 test('a non-zero exit is an answer, with both streams apart', async () => {
@@ -28,8 +30,15 @@ test('a program that is not installed is a failure of its own', async () => {
 })
 
 test('a program that takes too long is ended with everything it started', async () => {
-  const marker = `ingot-test-${process.pid}`
-  const started = runProcess(['sh', '-c', 'sleep 600 & exec sleep 600', marker], { timeoutMs: 300 })
+  let background = 0
+  const started = runProcess(['sh', '-c', 'sleep 600 & echo $!; exec sleep 600'], {
+    timeoutMs: 300,
+    onOutput: (text) => (background = Number(text)),
+  })
+  await assert.rejects(started, failsWith('COMMAND_TIMEOUT'))
+  assert.ok(background > 1)
+  assert.ok(isGone(background), `process ${background} still runs`)
+})
   await assert.rejects(started, failsWith('COMMAND_TIMEOUT'))
   const { stdout } = await runProcess(['sh', '-c', 'ps -eo pgid,args | grep "[s]leep 600" || :'])
   assert.doesNotMatch(stdout.toString(), new RegExp(marker))
@@ -50,3 +59,10 @@ test('input that the program does not read is no error', async () => {
   const { code } = await runProcess(['true'], { input: 'x'.repeat(1 << 20) })
   assert.equal(code, 0)
 })
+
+/** Whether a process is no more, or only waits to be buried by its parent. */
+function isGone(pid: number): boolean {
+  if (startTimeOf(pid) === undefined) return true
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+}

@@ -64,18 +64,22 @@ function quoteForFish(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
 }
 
+/** `word:summary`, as zsh's _describe wants it. */
+function describeForZsh({ word, summary }: Word): string {
+  return quoteForZsh(`${word.replaceAll(':', '\\:')}:${summary.replaceAll(':', '\\:')}`)
+}
+
 function toZsh(commands: readonly Command[]): string {
-  const describe = ({ word, summary }: Word) =>
-    quoteForZsh(`${word.replaceAll(':', '\\:')}:${summary.replaceAll(':', '\\:')}`)
   const cases = commands.map(
-    (command) => `    ${command.name()}) words=(${wordsOf(command).map(describe).join(' ')}) ;;`,
+    (command) =>
+      `    ${command.name()}) words=(${wordsOf(command).map(describeForZsh).join(' ')}) ;;`,
   )
   return `#compdef ingot
 # Completion of ingot for zsh.
 _ingot() {
   local -a words
   if (( CURRENT == 2 )); then
-    words=(${commands.map((command) => describe({ word: command.name(), summary: command.description() })).join(' ')})
+    words=(${commands.map((command) => describeForZsh({ word: command.name(), summary: command.description() })).join(' ')})
     _describe command words
     return
   fi

@@ -39,10 +39,6 @@ test('a program that takes too long is ended with everything it started', async 
   assert.ok(background > 1)
   assert.ok(isGone(background), `process ${background} still runs`)
 })
-  await assert.rejects(started, failsWith('COMMAND_TIMEOUT'))
-  const { stdout } = await runProcess(['sh', '-c', 'ps -eo pgid,args | grep "[s]leep 600" || :'])
-  assert.doesNotMatch(stdout.toString(), new RegExp(marker))
-})
 
 test('an abort ends the program', async () => {
   const controller = new AbortController()

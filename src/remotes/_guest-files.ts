@@ -41,7 +41,8 @@ export function resolveInGuest(root: string, path: string, followLast = true): s
       done.push(part)
       continue
     }
-    if (++links > MAX_LINKS) throw new Failure('REMOTE_CANNOT', `${path}: too many symbolic links`)
+    if (++links > MAX_LINKS)
+      throw Object.assign(new Error(`${path}: too many symbolic links`), { code: 'ELOOP' })
     if (target.startsWith('/')) done.length = 0
     todo.unshift(...target.split('/').filter((one) => one !== '' && one !== '.'))
   }
@@ -144,7 +145,7 @@ async function unlessMissing<T>(work: () => Promise<T>): Promise<T | undefined> 
     return await work()
   } catch (error) {
     const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
     throw error
   }
 }

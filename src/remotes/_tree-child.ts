@@ -14,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../base/failure.ts'
 import { exitOf, runProcess, runTool, startProcess, stopProcess } from '../base/process.ts'
 import { serveParent, tellParent } from './_child-calls.ts'
+import { makeNoSyncFilter } from './no-sync.ts'
 import { openGuestFiles, resolveInGuest } from './_guest-files.ts'
 import { plainEnvironment } from './plain-environment.ts'
 import type { Command, CommandResult } from './remote.ts'
@@ -64,11 +65,16 @@ const CAPABILITIES = [
   'IPC_LOCK',
 ]
 
+/** The guest's shell answers 127 and 126 for what cannot be run, where bwrap would say 1. */
+const EXEC = ['/bin/sh', '-c', 'exec "$@"', 'sh']
+
 const EXPORT_TIMEOUT_MS = 30_000
 
 let root = ''
 let attachment: Attachment
 let files: ReturnType<typeof openGuestFiles>
+/** Syncing is left to `finish`: until then the work is thrown away if anything happens. */
+let noSync: string | undefined
 let undo: (() => void)[] = []
 let mounted: string[] = []
 let exporter: ChildProcess | undefined
@@ -144,6 +150,11 @@ const calls = {
       for (const mount of given.source.mounts) await attachMount(given, given.source.image, mount)
     }
     files = openGuestFiles(root)
+    const filter = makeNoSyncFilter(process.arch)
+    if (filter) {
+      noSync = join(given.scratch, 'no-sync.bpf')
+      writeFileSync(noSync, filter)
+    }
     await prepare()
   },
 
@@ -151,7 +162,7 @@ const calls = {
     const controller = new AbortController()
     running.set(id, controller)
     try {
-      const result = await runProcess([...sandboxed(), ...command.argv], {
+      const result = await runProcess([...sandboxed(), ...EXEC, ...command.argv], {
         env: { ...plainEnvironment, ...command.env },
         input: command.input ?? '',
         timeoutMs: command.timeoutMs,
@@ -319,7 +330,10 @@ async function prepareResolver(): Promise<void> {
 /** The words in front of a command of the guest. The environment travels as environment, never here. */
 function sandboxed(): string[] {
   const network = attachment.network ? [] : ['--unshare-net']
+  // A shell of this host, only to open the filter as a descriptor; 3 may be our own channel.
+  const opener = noSync === undefined ? [] : ['sh', '-c', 'exec 9<"$0" "$@"', noSync]
   return [
+    ...opener,
     'bwrap', '--bind', root, '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/dev/shm',
     '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', ...network,
     '--die-with-parent', '--new-session', '--chdir', '/',

@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path'
 import type { Context } from '../base/context.ts'
-import { Failure, messageOf } from '../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import * as byCommand from './_by-command.ts'
 import { type Facts, toArchitecture, toFacts } from './facts.ts'
@@ -37,6 +37,11 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
     try {
       return await work()
     } catch (error) {
+      // A driver that is told to stop may just see its place of work go away.
+      if (context.signal.aborted && !isFailure(error, 'INTERRUPTED'))
+        throw new Failure('INTERRUPTED', `${driver.name}: ${what} was interrupted`, {
+          cause: error,
+        })
       if (error instanceof Failure) throw error
       throw new Failure('REMOTE_LOST', `${driver.name}: ${what}: ${messageOf(error)}`, {
         cause: error,

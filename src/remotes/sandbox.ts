@@ -83,7 +83,7 @@ function openTreeChild(title: string, launcher: readonly string[], context: Cont
       if (event === 'output') listeners.get(id)?.(text)
     },
   })
-  const onAbort = () => void calls.close(0)
+  const onAbort = () => void calls.close()
   context.signal.addEventListener('abort', onAbort, { once: true })
   const driver = (name: string, rootFileSystem: string | undefined): RemoteDriver => ({
     name,

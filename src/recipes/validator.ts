@@ -14,7 +14,7 @@ import type { Remote } from '../remotes/remote.ts'
 import type { Path } from '../schema/find-faults.ts'
 import type { ArgumentValues } from './argument-values.ts'
 import type { Verdict } from './report.ts'
-import type { Step } from './recipe.ts'
+import type { Argument, Step } from './recipe.ts'
 
 /** One thing that is not as the recipe says. */
 export interface Difference {
@@ -54,7 +54,9 @@ export interface Loading {
   /** Says that the step looks at an argument; a warning if nothing declares or sets it. */
   usesArgument(name: string, path: Path): void
   /** Says that the step may set an argument when it runs. */
-  makesArgument(name: string): void
+  makesArgument(name: string, path: Path): void
+  /** What the recipe declares under this name. */
+  argument(name: string): Argument | undefined
 }
 
 interface Described {

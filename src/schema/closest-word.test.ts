@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { closestWord } from './closest-word.ts'
 
 const VALIDATORS = ['package', 'script', 'copy_script', 'any', 'all', 'os_case', 'argument_case']

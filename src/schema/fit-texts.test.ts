@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { type TSchema, Type } from 'typebox'
 import { findFaults, type Path } from './find-faults.ts'
 import { fitTexts } from './fit-texts.ts'

@@ -18,7 +18,7 @@ export const argumentSet = defineValidator<{ argument_name: string; value: strin
     { additionalProperties: false },
   ),
   load: (spec, loading) => {
-    loading.makesArgument(spec.argument_name)
+    loading.makesArgument(spec.argument_name, ['argument_name'])
     return spec
   },
   title: ({ argument_name, value }) => `set ${argument_name} to ${value}`,

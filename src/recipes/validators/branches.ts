@@ -5,10 +5,11 @@
 import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { isKnownDistro, namesOf } from '../../remotes/facts.ts'
-import type { Path } from '../../schema/find-faults.ts'
+import { didYouMean, type Path } from '../../schema/find-faults.ts'
 import type { Step } from '../recipe.ts'
 import type { Verdict } from '../report.ts'
-import { defineBranch, type Loading } from '../validator.ts'
+import { defineBranch, type Loading, type Mode } from '../validator.ts'
+import type { Script } from './scripts.ts'
 
 /** The steps are checked one by one when they are loaded, so here any list will do. */
 const stepsSchema = Type.Array(Type.Unknown(), { title: 'a list of steps' })
@@ -47,20 +48,29 @@ export const any = defineBranch<unknown[], readonly Step[]>({
   load: (spec, loading) => {
     if (spec.length === 0)
       loading.fault([], 'an empty `any` can never hold; wanted at least one step')
-    return loading.loadSteps(spec, [])
+    const steps = loading.loadSteps(spec, [])
+    if (steps.some(alwaysHolds))
+      loading.fault(
+        [],
+        'one of these steps holds whatever is found, so `any` never applies anything; a script must look at test_only and end with 1 if something is to be done',
+        'warning',
+      )
+    return steps
   },
   title: (steps) => `any of ${steps.map((step) => step.title).join(' | ')}`,
   children: (steps) => [{ label: 'any', steps }],
   run: async (steps, scene, runSteps) => {
-    const tried: Verdict[] = []
-    for (const mode of scene.mode === 'reconcile'
-      ? (['test-only', 'reconcile'] as const)
-      : (['test-only'] as const))
+    const modes: readonly Mode[] =
+      scene.mode === 'reconcile' ? ['test-only', 'reconcile'] : ['test-only']
+    let tried: Verdict[] = []
+    for (const mode of modes) {
+      tried = []
       for (const step of steps) {
         const { ok, verdicts } = await runSteps([step], mode)
         if (ok && verdicts.some((verdict) => verdict.status !== 'skipped')) return { ok, verdicts }
         tried.push(...verdicts)
       }
+    }
     return { ok: false, verdicts: tried }
   },
 })
@@ -131,6 +141,7 @@ export const argumentCase = defineBranch<
   ),
   load: (spec, loading) => {
     loading.usesArgument(spec.argument_name, ['argument_name'])
+    lintCases(spec, loading)
     return { argument: spec.argument_name, cases: loadCases(spec.cases, ['cases'], loading) }
   },
   title: ({ argument, cases }) =>
@@ -143,6 +154,38 @@ export const argumentCase = defineBranch<
     return runSteps(cases.find(({ key }) => key === value)?.steps ?? [])
   },
 })
+
+/** Whether a step holds in test-only mode whatever the guest is like. */
+function alwaysHolds({ validator, options, when }: Step): boolean {
+  if (when) return false
+  if (validator === all) return (options as readonly Step[]).every(alwaysHolds)
+  if (validator.name === 'script') return !(options as Script).looksAtTestOnly
+  return validator.name === 'copy_script' || validator.name === 'argument_set'
+}
+
+/** Compares the cases with the choices of the argument. */
+function lintCases(
+  spec: { argument_name: string; cases: Record<string, unknown> },
+  loading: Loading,
+): void {
+  const choices = loading.argument(spec.argument_name)?.choices
+  if (!choices) return
+  const cases = Object.keys(spec.cases)
+  for (const key of cases)
+    if (!choices.includes(key))
+      loading.fault(
+        ['cases', key],
+        `'${key}' is none of the choices of '${spec.argument_name}' (${choices.join(', ')})${didYouMean(key, choices)}`,
+        'warning',
+      )
+  const without = choices.filter((choice) => !cases.includes(choice))
+  if (without.length > 0)
+    loading.fault(
+      ['cases'],
+      `nothing is done for ${without.map((choice) => `'${choice}'`).join(' and ')}, which '${spec.argument_name}' may be as well`,
+      'warning',
+    )
+}
 
 function loadCases(cases: Record<string, unknown>, path: Path, loading: Loading): Case[] {
   return Object.entries(cases).map(([key, steps]) => ({

@@ -7,9 +7,16 @@
 import { posix } from 'node:path'
 import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
+import { KiB } from '../../base/units.ts'
 import type { CommandResult } from '../../remotes/remote.ts'
 import type { Path } from '../../schema/find-faults.ts'
+import { interpreterOf } from '../_interpreter.ts'
+import { lintScript, looksAtTestOnly } from '../_lint-script.ts'
+import { RESERVED_ARGUMENTS } from '../argument-values.ts'
 import { defineValidator, type Difference, type Loading, type Scene } from '../validator.ts'
+
+/** An environment variable can hold little more. Source: Linux MAX_ARG_STRLEN, 128 KiB. */
+const MAX_OUTPUT = 64 * KiB
 
 /** `path/to/script` or `path/to/script: {…}`, as both validators are written. */
 function pathOrMapping(properties: Record<string, ReturnType<typeof Type.Optional>>) {
@@ -25,24 +32,58 @@ function pathOrMapping(properties: Record<string, ReturnType<typeof Type.Optiona
 
 type ScriptSpec = string | Record<string, { env_vars?: string[]; output?: string; inline?: string }>
 
-interface Script {
+export interface Script {
   name: string
   content: Buffer
   /** Arguments that the script gets, beside `test_only` and `distro`. */
   env: readonly string[]
   output: string | undefined
+  /** Whether it knows the difference between looking and changing. */
+  looksAtTestOnly: boolean
 }
 
-function loadScript(spec: ScriptSpec, loading: Loading): Script {
+interface Source {
+  name: string
+  path: Path
+  options: { env_vars?: string[]; output?: string; inline?: string }
+  content: Buffer
+}
+
+function loadSource(spec: ScriptSpec, loading: Loading): Source {
   const [name, options] =
     typeof spec === 'string' ? [spec, {}] : (Object.entries(spec)[0] ?? ['', {}])
   const path: Path = typeof spec === 'string' ? [] : [name]
   const content =
     options.inline === undefined ? loading.readResource(name, path) : Buffer.from(options.inline)
-  for (const [index, argument] of (options.env_vars ?? []).entries())
-    loading.usesArgument(argument, [...path, 'env_vars', index])
-  if (options.output !== undefined) loading.makesArgument(options.output)
-  return { name, content, env: options.env_vars ?? [], output: options.output }
+  return { name, path, options, content }
+}
+
+function loadScript(spec: ScriptSpec, loading: Loading): Script {
+  const { name, path, options, content } = loadSource(spec, loading)
+  const { env_vars: env = [], output } = options
+  for (const [index, argument] of env.entries())
+    if (!RESERVED_ARGUMENTS.includes(argument))
+      loading.usesArgument(argument, [...path, 'env_vars', index])
+  if (output !== undefined) loading.makesArgument(output, [...path, 'output'])
+  const script = {
+    name,
+    content,
+    env,
+    output,
+    looksAtTestOnly: looksAtTestOnly(content.toString()),
+  }
+  for (const message of [...lintLoaded(script), ...lintScript(content)])
+    loading.fault(path, `${name}: ${message}`, 'warning')
+  return script
+}
+
+function lintLoaded(script: Script): string[] {
+  if (script.content.length === 0) return ['the script is empty']
+  // with an output, looking is what a script is for
+  if (script.looksAtTestOnly || script.output !== undefined) return []
+  return [
+    'it never looks at test_only, so a check runs all of it; with test_only=1 it must change nothing and end with 1 if something is to be done',
+  ]
 }
 
 export const script = defineValidator<ScriptSpec, Script>({
@@ -104,7 +145,7 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
   const { remote, args } = scene
   const env: Record<string, string> = {
     test_only: testOnly ? '1' : '0',
-    distro: scene.facts.distro,
+    distro: args.get('distro') ?? scene.facts.distro,
   }
   for (const [name, value] of args.entries()) {
     const variable = args.variableOf(name)
@@ -125,23 +166,24 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
       onOutput: scene.onOutput,
     })
     if (options.output !== undefined && result.code === 0)
-      args.set(options.output, result.stdout.replace(/\n+$/, ''))
+      args.set(options.output, toValue(options.name, result.stdout))
     return result
   } finally {
     await remote.remove(directory)
   }
 }
 
-/**
- * The words that run a script, from its first line; `sh` if it names none.
- * Source: execve(2): all after the interpreter is one argument; `env -S` splits it.
- */
-export function interpreterOf(content: Uint8Array): readonly string[] {
-  const match = /^#![ \t]*(\S+)(?:[ \t]+(.*?))?[ \t]*\r?(?:\n|$)/.exec(
-    Buffer.from(content.subarray(0, 512)).toString('latin1'),
-  )
-  if (!match?.[1]) return ['/bin/sh']
-  return match[2] ? [match[1], match[2]] : [match[1]]
+/** What a script printed, as the value of an argument. Fails with STEP_FAILED if it cannot be one. */
+function toValue(name: string, stdout: string): string {
+  const value = stdout.replace(/\n+$/, '')
+  if (Buffer.byteLength(value) > MAX_OUTPUT)
+    throw new Failure(
+      'STEP_FAILED',
+      `script ${name} printed ${Buffer.byteLength(value)} bytes; an argument holds at most ${MAX_OUTPUT}`,
+    )
+  if (value.includes('\0'))
+    throw new Failure('STEP_FAILED', `script ${name} printed a NUL byte, which no argument holds`)
+  return value
 }
 
 function toDifference(options: Script, result: CommandResult): Difference {
@@ -167,7 +209,7 @@ export const copyScript = defineValidator<ScriptSpec, CopiedFile>({
   name: 'copy_script',
   summary: 'a file put into the guest’s /tmp for the scripts that follow',
   description:
-    'It lies at `/tmp/NAME`, NAME being the last part of its path, while the recipe runs; then it is removed.',
+    'It lies at `/tmp/NAME`, NAME being the last part of its path, while the recipe runs; then it is removed, and what was there before is put back.',
   example: `
 - copy_script: scripts/functions.sh
 - script: scripts/uses_tmp_functions.sh`,
@@ -180,7 +222,7 @@ export const copyScript = defineValidator<ScriptSpec, CopiedFile>({
     ),
   }),
   load: (spec, loading) => {
-    const { name, content } = loadScript(spec, loading)
+    const { name, content } = loadSource(spec, loading)
     return { name, content, target: posix.join('/tmp', posix.basename(name)) }
   },
   title: ({ name, target }) => `copy ${name} to ${target}`,
@@ -193,6 +235,15 @@ export const copyScript = defineValidator<ScriptSpec, CopiedFile>({
 })
 
 async function copy({ target, content }: CopiedFile, scene: Scene): Promise<void> {
-  await scene.remote.writeFile(target, content, { mode: 0o755 })
-  scene.atEnd(() => scene.remote.remove(target))
+  const { remote } = scene
+  const found = await remote.stat(target)
+  if (found && found.type !== 'file')
+    throw new Failure('STEP_FAILED', `${target} is in the way: it is no file`)
+  const before = found && (await remote.readFile(target))
+  await remote.writeFile(target, content, { mode: 0o755 })
+  scene.atEnd(() =>
+    found && before
+      ? remote.writeFile(target, before, { mode: found.mode, uid: found.uid, gid: found.gid })
+      : remote.remove(target),
+  )
 }

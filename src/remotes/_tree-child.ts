@@ -336,7 +336,7 @@ function sandboxed(): string[] {
     ...opener,
     'bwrap', '--bind', root, '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/dev/shm',
     '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', ...network,
-    '--die-with-parent', '--new-session', '--chdir', '/',
+    ...(noSync === undefined ? [] : ['--seccomp', '9']), '--die-with-parent', '--new-session', '--chdir', '/',
     '--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', `CAP_${name}`]),
     '--',
   ] // prettier-ignore

@@ -7,8 +7,9 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { extname } from 'node:path'
-import { Failure, type FailureCode, FAILURES, messageOf, systemCode } from '../base/failure.ts'
+import { Failure, type FailureCode, messageOf, systemCode } from '../base/failure.ts'
 import { killGroup, startModule } from '../base/process.ts'
+import { fromSent, type SentError, toSent } from '../base/sent-error.ts'
 
 type Callable<Calls> = { [Name in keyof Calls]: (...args: never[]) => unknown }
 type Answer<Call> = Call extends (...args: never[]) => infer Result ? Awaited<Result> : never
@@ -20,14 +21,6 @@ type Told =
   | { id: number; result: unknown }
   | { id: number; error: SentError }
   | { event: string; data: unknown }
-interface SentError {
-  message: string
-  code?: FailureCode
-  details?: Record<string, unknown>
-  fix?: string
-  stack?: string
-}
-
 const MAX_MESSAGE_LINES = 40
 const MAX_LINE = 500
 
@@ -209,25 +202,4 @@ async function answer(calls: object, { id, name, args }: Request): Promise<void>
     told = { id, error: toSent(error) }
   }
   if (process.connected) process.send?.(told)
-}
-
-function toSent(error: unknown): SentError {
-  if (!(error instanceof Failure))
-    return error instanceof Error && error.stack
-      ? { message: error.message, stack: error.stack }
-      : { message: messageOf(error) }
-  const sent: SentError = { message: error.message, code: error.code, details: error.details }
-  if (error.fix !== undefined) sent.fix = error.fix
-  return sent
-}
-
-function fromSent({ message, code, details, fix, stack }: SentError): Error {
-  if (code !== undefined && Object.hasOwn(FAILURES, code))
-    return new Failure(code, message, {
-      ...(details && { details }),
-      ...(fix !== undefined && { fix }),
-    })
-  const error = new Error(message)
-  if (stack !== undefined) error.stack = stack
-  return error
 }

@@ -1,11 +1,12 @@
 /**
  * Which file system of a disk is the guest's root, and what its fstab mounts below it. Every way
- * into an image uses this, each with its own reader of files.
+ * into an image uses this, each with its own reader of files, so that all of them see one guest.
  */
 import { Failure } from '../base/failure.ts'
 import { type Source, windowOf } from '../bytes/source.ts'
 import { probeFileSystem } from '../formats/file-systems.ts'
 import { readPartitions } from '../formats/partitions.ts'
+import { type FstabLine, isNamedBy, parseFstab, toDevice } from './_fstab.ts'
 import { parseOsRelease } from './facts.ts'
 
 /** A file system on a disk. */
@@ -36,6 +37,15 @@ export type ReadTexts = (
   fileSystem: DiskFileSystem,
   paths: readonly string[],
 ) => Promise<readonly (string | undefined)[]>
+
+/** A file system that could be the root, and what was read of it. */
+interface Candidate {
+  fileSystem: DiskFileSystem
+  /** Where in it the root lies: empty, or a subvolume (`/@`). */
+  below: string
+  osRelease: string | undefined
+  fstab: readonly FstabLine[]
+}
 
 /** What a root may be formatted as. */
 const ROOT_TYPES: ReadonlySet<string> = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs'])
@@ -89,91 +99,72 @@ export async function surveyDisk(disk: Source): Promise<DiskFileSystem[]> {
 export async function findRoot(
   fileSystems: readonly DiskFileSystem[],
   readTexts: ReadTexts,
-  options: { image: string; named?: string | undefined },
+  { image, named }: { image: string; named?: string | undefined },
 ): Promise<GuestMount[]> {
-  const candidates = fileSystems.filter(({ type }) => ROOT_TYPES.has(type))
-  const { named, image } = options
-  if (named !== undefined) {
-    const chosen = candidates.find(({ device }) => device === toDevice(named))
-    if (!chosen)
-      throw new Failure(
-        'NO_OPERATING_SYSTEM',
-        `${image} has no file system ${named} that could be a root; it has ${list(fileSystems)}`,
-        { details: { fileSystems } },
-      )
-    return await withMounts(chosen, fileSystems, readTexts)
-  }
-  const roots: { fileSystem: DiskFileSystem; name: string }[] = []
-  for (const fileSystem of candidates) {
-    const texts = await readTexts(
-      fileSystem,
-      subvolumesOf(fileSystem).flatMap((below) => [
-        `${below}/etc/os-release`,
-        `${below}/usr/lib/os-release`,
-      ]),
-    )
-    const osRelease = texts.find((text) => text !== undefined)
-    if (osRelease !== undefined)
-      roots.push({
-        fileSystem,
-        name: parseOsRelease(osRelease)['PRETTY_NAME'] ?? 'an unnamed system',
-      })
-  }
-  const [root, ...others] = roots
-  if (!root) throw noRoot(image, fileSystems)
-  if (others.length > 0)
-    throw new Failure(
-      'SEVERAL_OPERATING_SYSTEMS',
-      `${image} holds ${roots.map(({ fileSystem, name }) => `${name} on ${fileSystem.device}`).join(' and ')}`,
-      {
-        details: {
-          roots: roots.map(({ fileSystem, name }) => ({ device: fileSystem.device, name })),
-        },
-        fix: `Say which one: ${roots.map(({ fileSystem }) => `--root-filesystem ${fileSystem.device}`).join(' or ')}.`,
-      },
-    )
-  return await withMounts(root.fileSystem, fileSystems, readTexts)
-}
-
-function noRoot(image: string, fileSystems: readonly DiskFileSystem[]): Failure {
-  const encrypted = fileSystems.find(({ type }) => type === 'crypto_LUKS')
-  if (encrypted)
-    return new Failure(
-      'FILE_SYSTEM_ENCRYPTED',
-      `${image}: ${encrypted.device} is encrypted (LUKS), and no operating system stands beside it`,
-      { details: { device: encrypted.device } },
-    )
-  return new Failure(
-    'NO_OPERATING_SYSTEM',
-    `no os-release on any file system of ${image}; it has ${list(fileSystems) || 'none'}`,
-    { details: { fileSystems } },
+  const wanted = named === undefined ? undefined : toDevice(named)
+  const possible = fileSystems.filter(
+    ({ type, device }) => ROOT_TYPES.has(type) && (wanted ?? device) === device,
   )
+  const candidates: Candidate[] = []
+  for (const fileSystem of possible) {
+    const candidate = await lookInto(fileSystem, fileSystems, readTexts)
+    if (candidate && (wanted !== undefined || candidate.osRelease !== undefined))
+      candidates.push(candidate)
+  }
+  const [root, ...others] = candidates
+  if (root === undefined) throw noRoot(image, fileSystems, named)
+  if (others.length > 0) throw severalRoots(image, candidates)
+  return mountsOf(root, fileSystems)
 }
 
-async function withMounts(
-  root: DiskFileSystem,
+/** Where in a file system a root may lie. Source: the layouts of Ubuntu (`@`), openSUSE and Fedora (`root`). */
+function subvolumesOf({ type }: DiskFileSystem): readonly string[] {
+  return type === 'btrfs' ? ['', '/@', '/root', '/@rootfs'] : ['']
+}
+
+const FILES = ['/etc/os-release', '/usr/lib/os-release', '/etc/fstab'] as const
+
+/** The first place in a file system that holds an operating system, or at least an fstab. */
+async function lookInto(
+  fileSystem: DiskFileSystem,
   fileSystems: readonly DiskFileSystem[],
   readTexts: ReadTexts,
-): Promise<GuestMount[]> {
-  const fstabs = await readTexts(
-    root,
-    subvolumesOf(root).map((below) => `${below}/etc/fstab`),
-  )
-  const index = fstabs.findIndex((text) => text !== undefined)
-  const lines = parseFstab(fstabs[index] ?? '')
-  const subvolume = subvolumesOf(root)[index]?.slice(1)
-  const own = lines.find(({ at }) => at === '/')
+): Promise<Candidate | undefined> {
+  const places = subvolumesOf(fileSystem)
+  const paths = places.flatMap((below) => FILES.map((path) => `${below}${path}`))
+  const texts = await readTexts(fileSystem, paths)
+  for (const [index, below] of places.entries()) {
+    const [etc, usr, fstabText] = texts.slice(index * FILES.length)
+    if (etc === undefined && usr === undefined && fstabText === undefined) continue
+    const fstab = parseFstab(fstabText ?? '')
+    const osRelease = etc ?? usr ?? (await readSeparateUsr(fstab, fileSystems, readTexts))
+    return { fileSystem, below, osRelease, fstab }
+  }
+  return undefined
+}
+
+/** /etc/os-release points below /usr, which may be a file system of its own. */
+async function readSeparateUsr(
+  fstab: readonly FstabLine[],
+  fileSystems: readonly DiskFileSystem[],
+  readTexts: ReadTexts,
+): Promise<string | undefined> {
+  const line = fstab.find(({ at }) => at === '/usr')
+  const usr = line && fileSystems.find((one) => isNamedBy(one, line.what))
+  if (usr === undefined || !ROOT_TYPES.has(usr.type)) return undefined
+  return (await readTexts(usr, ['/lib/os-release']))[0]
+}
+
+function mountsOf(root: Candidate, fileSystems: readonly DiskFileSystem[]): GuestMount[] {
+  const own = root.fstab.find(({ at }) => at === '/')
+  const below = root.below === '' ? undefined : `subvol=${root.below.slice(1)}`
   const mounts: GuestMount[] = [
-    {
-      at: '/',
-      fileSystem: root,
-      options: own?.subvolume ?? (subvolume ? `subvol=${subvolume}` : undefined),
-    },
+    { at: '/', fileSystem: root.fileSystem, options: own?.subvolume ?? below },
   ]
-  for (const { what, at, type, subvolume: part, optional } of lines) {
+  for (const { what, at, type, subvolume, optional } of root.fstab) {
     if (at === '/' || VIRTUAL_TYPES.has(type)) continue
-    const fileSystem = fileSystems.find((one) => isNamed(one, what))
-    if (fileSystem) mounts.push({ at, fileSystem, options: part })
+    const fileSystem = fileSystems.find((one) => isNamedBy(one, what))
+    if (fileSystem) mounts.push({ at, fileSystem, options: subvolume })
     else if (!optional)
       throw new Failure(
         'NO_OPERATING_SYSTEM',
@@ -186,79 +177,54 @@ async function withMounts(
   )
 }
 
-/** Where in a file system a root may lie. Source: the layouts of Ubuntu (`@`), openSUSE and Fedora (`root`). */
-function subvolumesOf({ type }: DiskFileSystem): readonly string[] {
-  return type === 'btrfs' ? ['', '/@', '/root', '/@rootfs'] : ['']
-}
-
-interface FstabLine {
-  what: string
-  at: string
-  type: string
-  subvolume: string | undefined
-  /** `noauto` or `nofail`: the guest boots without it. */
-  optional: boolean
-}
-
-/** Source: fstab(5): six fields, blanks apart, `\040` is a blank. */
-export function parseFstab(text: string): FstabLine[] {
-  return text.split('\n').flatMap((line) => {
-    const [what, at, type, options = ''] = line
-      .replace(/^\s*#.*/, '')
-      .trim()
-      .split(/\s+/)
-    if (what === undefined || at === undefined || type === undefined || !at.startsWith('/'))
-      return []
-    const words = options.split(',')
-    return [
-      {
-        what: unescape(what).replaceAll(/(^[A-Z]+=)?"(.*)"$/g, '$1$2'),
-        at: unescape(at).replace(/(.)\/+$/, '$1'),
-        type,
-        subvolume: words.find((word) => /^subvol(id)?=[^,\s]+$/.test(word)),
-        optional: words.includes('noauto') || words.includes('nofail'),
-      },
-    ]
-  })
-}
-
-function unescape(field: string): string {
-  return field.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
+function noRoot(
+  image: string,
+  fileSystems: readonly DiskFileSystem[],
+  named: string | undefined,
+): Failure {
+  const details = { fileSystems }
+  if (named !== undefined)
+    return new Failure(
+      'NO_OPERATING_SYSTEM',
+      `${image} has no file system ${named} that could be a root; it has ${list(fileSystems)}`,
+      { details },
+    )
+  const encrypted = fileSystems.find(({ type }) => type === 'crypto_LUKS')
+  if (encrypted)
+    return new Failure(
+      'FILE_SYSTEM_ENCRYPTED',
+      `${image}: ${encrypted.device} is encrypted (LUKS), and no operating system stands beside it`,
+      { details: { device: encrypted.device } },
+    )
+  return new Failure(
+    'NO_OPERATING_SYSTEM',
+    `no os-release on any file system of ${image}; it has ${list(fileSystems)}`,
+    { details },
   )
 }
 
-/** Whether fstab's first field means this file system. */
-function isNamed(
-  { device, uuid, label, partitionUuid, partitionLabel }: DiskFileSystem,
-  what: string,
-): boolean {
-  const [, tag, value = ''] = /^(UUID|LABEL|PARTUUID|PARTLABEL)=(.+)$/.exec(what) ?? []
-  const own = { UUID: uuid, LABEL: label, PARTUUID: partitionUuid, PARTLABEL: partitionLabel }[
-    tag ?? ''
-  ]
-  if (tag !== undefined)
-    return own !== undefined && own !== '' && own.toLowerCase() === value.toLowerCase()
-  const byPath = /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.+)$/.exec(what)
-  if (byPath)
-    return isNamed(
-      { device, uuid, label, partitionUuid, partitionLabel } as DiskFileSystem,
-      `${(byPath[1] ?? '').toUpperCase()}=${byPath[2]}`,
-    )
-  return device === toDevice(what)
+function severalRoots(image: string, candidates: readonly Candidate[]): Failure {
+  const roots = candidates.map(({ fileSystem, osRelease }) => ({
+    device: fileSystem.device,
+    name: nameOf(osRelease ?? ''),
+  }))
+  const devices = roots.map(({ device }) => `--root-filesystem ${device}`)
+  return new Failure(
+    'SEVERAL_OPERATING_SYSTEMS',
+    `${image} holds ${roots.map(({ device, name }) => `${name} on ${device}`).join(' and ')}`,
+    { details: { roots }, fix: `Say which one: ${devices.join(' or ')}.` },
+  )
 }
 
-/** The first disk under any of its names as `/dev/sda`: `/dev/vda1`, `/dev/xvda1`, `/dev/nvme0n1p1`. */
-function toDevice(name: string): string {
-  const [, partition = ''] = /^\/dev\/(?:[hsv]d|xvd)a(\d*)$/.exec(name) ??
-    /^\/dev\/(?:nvme0n1|mmcblk0)(?:p(\d+))?$/.exec(name) ?? ['', undefined]
-  return /^\/dev\/(?:(?:[hsv]d|xvd)a\d*|(?:nvme0n1|mmcblk0)(?:p\d+)?)$/.test(name)
-    ? `/dev/sda${partition}`
-    : name
+/** What a guest calls itself, without what could upset a terminal. */
+function nameOf(osRelease: string): string {
+  const name = parseOsRelease(osRelease)['PRETTY_NAME'] ?? 'an unnamed system'
+  return name.replaceAll(/\p{C}/gu, '').slice(0, 80)
 }
 
 function list(fileSystems: readonly DiskFileSystem[]): string {
-  return fileSystems
-    .map(({ device, type, label }) => `${device} (${type}${label ? `, ${label}` : ''})`)
-    .join(', ')
+  const parts = fileSystems.map(
+    ({ device, type, label }) => `${device} (${type}${label ? `, ${label}` : ''})`,
+  )
+  return parts.join(', ') || 'none'
 }

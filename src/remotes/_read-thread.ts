@@ -1,0 +1,36 @@
+/** The thread that parses images nobody vouches for: calls come in as messages. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { toSent } from '../base/sent-error.ts'
+import { openGuest, type ReadGuest } from './_read-guest.ts'
+import type { ReadCall, ReadReply, ReadThreadOptions } from './read-image.ts'
+
+const port = parentPort
+if (port === null) throw new Error('this module runs in a worker thread')
+const options: ReadThreadOptions = workerData
+let opened: Promise<ReadGuest> | undefined
+const guest = () => (opened ??= openGuest(options.path, options))
+
+const calls = {
+  open: async () => ({ rootFileSystem: (await guest()).rootFileSystem }),
+  stat: async (path: string) => await (await guest()).stat(path),
+  list: async (path: string) => await (await guest()).list(path),
+  readFile: async (path: string, limit: number) => {
+    const content = await (await guest()).readFile(path, limit)
+    return content && new Uint8Array(content) // a view would drag all its memory along
+  },
+}
+
+export type ReadCalls = typeof calls
+
+const answer = async ({ id, name, args }: ReadCall): Promise<ReadReply> => {
+  try {
+    const call: (...args: never[]) => Promise<unknown> = calls[name]
+    return { id, result: await call(...(args as never[])) }
+  } catch (error) {
+    return { id, error: toSent(error) }
+  }
+}
+
+port.on('message', (call: ReadCall) => {
+  void answer(call).then((reply) => port.postMessage(reply))
+})

@@ -1,0 +1,77 @@
+import { copyFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asFileFailure } from '../base/failure.ts'
+import { removeLeftovers, workingPath } from '../base/leftovers.ts'
+import { runTool } from '../base/process.ts'
+import { SECTOR } from '../base/units.ts'
+import { openFileSource } from '../bytes/source.ts'
+import { openQcow2 } from '../formats/qcow2.ts'
+import type { MachineFiles } from './_qemu-arguments.ts'
+import type { MachineDisk, MachineOptions } from './machine.ts'
+
+/** A directory of one machine, removed when it is disposed; the next one removes those of the dead. */
+export interface MachineDirectory extends AsyncDisposable {
+  readonly path: string
+}
+
+/** Fails with NO_SPACE, FILE_UNREADABLE. */
+export async function openMachineDirectory(tempDir: string): Promise<MachineDirectory> {
+  const family = join(tempDir, 'machines')
+  try {
+    await mkdir(tempDir, { recursive: true })
+    await removeLeftovers(family)
+    const parent = workingPath(family, 'machine')
+    await mkdir(parent, { recursive: true, mode: 0o700 })
+    const path = await mkdtemp(join(parent, 'm'))
+    return {
+      path,
+      [Symbol.asyncDispose]: async () => {
+        await rm(path, { recursive: true, force: true })
+        await rmdir(parent).catch(() => {}) // other machines of this process may live in it
+      },
+    }
+  } catch (error) {
+    throw asFileFailure(error, tempDir)
+  }
+}
+
+/**
+ * Lays out what QEMU opens for a machine: an overlay that takes the guest's writes, the seed, the
+ * variables of the firmware. Fails as `startMachine` says of images.
+ */
+export async function layMachineFiles(
+  options: MachineOptions,
+  directory: string,
+): Promise<MachineFiles> {
+  const files: MachineFiles = {}
+  try {
+    if (options.disk !== undefined) {
+      files.overlay = join(directory, 'overlay.qcow2')
+      const size = (await diskSize(options.disk)) + (options.disk.growBy ?? 0)
+      const rounded = Math.ceil(size / SECTOR) * SECTOR
+      await runTool(['qemu-img', 'create', '-q', '-f', 'qcow2', files.overlay, String(rounded)])
+    }
+    if (options.seed !== undefined) {
+      files.seed = join(directory, 'seed.iso')
+      await writeFile(files.seed, options.seed)
+    }
+    if (options.firmware !== 'bios') {
+      files.variables = join(directory, 'variables.fd')
+      await copyFile(options.firmware.variables, files.variables)
+    }
+    return files
+  } catch (error) {
+    throw asFileFailure(error, directory)
+  }
+}
+
+/**
+ * Bytes of the guest's disk, after a look at the image that refuses what reaches for other files.
+ * Fails with FILE_NOT_FOUND, IMAGE_UNREADABLE, IMAGE_UNSAFE, IMAGE_TRUNCATED.
+ */
+export async function diskSize(disk: Pick<MachineDisk, 'path' | 'format'>): Promise<number> {
+  await using file = await openFileSource(disk.path)
+  if (disk.format === 'raw') return file.size
+  await using image = await openQcow2(file)
+  return image.size
+}

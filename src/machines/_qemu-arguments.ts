@@ -1,0 +1,105 @@
+import { MiB } from '../base/units.ts'
+import type { MachineKernel, MachineOptions } from './machine.ts'
+
+/** Files of a machine in its own directory. */
+export interface MachineFiles {
+  /** A qcow2 file without a backing file of its own: QEMU is told here what is below it. */
+  overlay?: string | undefined
+  seed?: string | undefined
+  /** The guest's own copy of the firmware's variables. */
+  variables?: string | undefined
+}
+
+/** Streams that QEMU inherits, by file descriptor. */
+export const STREAMS = { qmp: 3, serial: 4, firmware: 5 } as const
+
+/**
+ * QEMU's command line. File names go in JSON, so that no character in them means anything; each
+ * format is named; no file that a header names is opened (`backing` of the image is null).
+ * Source: qemu-system-x86_64(1).
+ */
+export function toQemuArguments(options: MachineOptions, files: MachineFiles): string[] {
+  const { accelerator, firmware, kernel } = options
+  const flash = firmware === 'bios' ? '' : ',pflash0=code,pflash1=variables'
+  return [
+    ['-nodefaults'],
+    ['-no-user-config'],
+    ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ['-machine', `q35,hpet=off,vmport=off${flash}`],
+    ['-accel', accelerator.kind === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
+    ['-cpu', accelerator.cpu],
+    ['-smp', String(options.cpus)],
+    ['-m', String(Math.ceil(options.memory / MiB))],
+    ['-display', 'none'],
+    ['-vga', 'std'], // for screenshots
+    ['-chardev', `socket,id=qmp,fd=${STREAMS.qmp}`],
+    ['-mon', 'chardev=qmp,mode=control'],
+    ['-chardev', `socket,id=serial,fd=${STREAMS.serial}`],
+    ['-serial', 'chardev:serial'],
+    ['-chardev', `socket,id=firmware,fd=${STREAMS.firmware}`],
+    ['-device', 'isa-debugcon,iobase=0x402,chardev=firmware'], // where SeaBIOS talks
+    ['-object', 'rng-builtin,id=rng'],
+    ['-device', 'virtio-rng-pci,rng=rng'],
+    ...flashOf(firmware, files),
+    ...diskOf(options, files),
+    ...seedOf(files),
+    ...networkOf(options),
+    ...(kernel === undefined ? [] : kernelOf(kernel)),
+  ].flat()
+}
+
+function flashOf(firmware: MachineOptions['firmware'], { variables }: MachineFiles): string[][] {
+  if (firmware === 'bios' || variables === undefined) return []
+  return [
+    blockDevice('code', { driver: 'raw', 'read-only': true, file: fileNode(firmware.code, true) }),
+    blockDevice('variables', { driver: 'raw', file: fileNode(variables, false) }),
+  ]
+}
+
+function diskOf({ disk }: MachineOptions, { overlay }: MachineFiles): string[][] {
+  if (disk === undefined || overlay === undefined) return []
+  const alone = disk.format === 'qcow2' ? { backing: null } : {}
+  const image = { driver: disk.format, 'read-only': true, ...alone }
+  return [
+    blockDevice('image', { ...image, file: fileNode(disk.path, true) }),
+    blockDevice('disk', {
+      driver: 'qcow2',
+      cache: { 'no-flush': true }, // nothing of it outlives the machine
+      file: fileNode(overlay, false),
+      backing: 'image',
+    }),
+    ['-device', 'virtio-blk-pci,drive=disk,bootindex=0,serial=ingot-disk'],
+  ]
+}
+
+function seedOf({ seed }: MachineFiles): string[][] {
+  if (seed === undefined) return []
+  return [
+    blockDevice('seed', { driver: 'raw', 'read-only': true, file: fileNode(seed, true) }),
+    ['-device', 'virtio-blk-pci,drive=seed,serial=ingot-seed'],
+  ]
+}
+
+function networkOf({ network }: MachineOptions): string[][] {
+  if (network === 'none') return []
+  const restrict = network === 'isolated' ? 'on' : 'off'
+  // Port 0: the kernel gives a free one, which nobody can take in between.
+  const card = `user,id=net,restrict=${restrict},hostfwd=tcp:127.0.0.1:0-:22`
+  return [
+    ['-netdev', card],
+    ['-device', 'virtio-net-pci,netdev=net,romfile='],
+  ]
+}
+
+function kernelOf(kernel: MachineKernel): string[][] {
+  const initramfs = kernel.initramfs === undefined ? [] : ['-initrd', kernel.initramfs]
+  return [['-kernel', kernel.image], initramfs, ['-append', kernel.commandLine]]
+}
+
+function blockDevice(name: string, node: Record<string, unknown>): string[] {
+  return ['-blockdev', JSON.stringify({ 'node-name': name, ...node })]
+}
+
+function fileNode(filename: string, readOnly: boolean): Record<string, unknown> {
+  return { driver: 'file', filename, 'read-only': readOnly }
+}

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
-const PATTERN = /^\.(.+)\.ingot-(\d+)-(\d+)-([a-z]+)$/
+const PATTERN = /^\.(.+)\.ingot-(\d+)-(\d+)-[a-z0-9-]+$/
 
 /** The path of a working file of this process, beside `path`. */
 export function workingPath(path: string, label: string): string {

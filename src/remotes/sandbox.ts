@@ -3,12 +3,18 @@
  * times faster than the appliance, but this host's kernel mounts the image's file systems and runs
  * its programs: for images that Ingot made or that the user vouches for.
  */
-import { basename } from 'node:path'
+import { mkdir, rm } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
 import type { Context } from '../base/context.ts'
-import { Failure } from '../base/failure.ts'
+import { Failure, isFailure } from '../base/failure.ts'
+import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { findProgram } from '../base/process.ts'
+import { windowOf } from '../bytes/source.ts'
+import { openExt } from '../formats/ext.ts'
+import { type ImageFormat, openImage } from '../formats/open-image.ts'
 import { type Child, openChild, siblingModule } from './_child-calls.ts'
-import type { TreeCalls } from './_tree-child.ts'
+import type { Mount, TreeCalls } from './_tree-child.ts'
+import { type DiskFileSystem, findRoot, type ReadTexts, surveyDisk } from './find-root.ts'
 import type { CommandResult, RemoteDriver } from './remote.ts'
 
 const NAMESPACES = [
@@ -45,6 +51,101 @@ export async function openTree(options: TreeOptions, context: Context): Promise<
     await child.calls.call('attach', { source: { directory: root }, readOnly, network, scratch })
     return {}
   })
+}
+
+export interface SandboxOptions {
+  path: string
+  format?: ImageFormat
+  access: 'check' | 'change'
+  rootFileSystem?: string
+  network: boolean
+  tempDir: string
+}
+
+/**
+ * An image file, its file systems mounted by this host's kernel. For `check` the file is opened
+ * read-only and writes go to memory.
+ * Fails with NEEDS_ROOT, TOOL_MISSING, FILE_SYSTEM_UNSUPPORTED, FILE_SYSTEM_DIRTY, and as `openImage`
+ * and `findRoot`.
+ */
+export async function openSandbox(
+  options: SandboxOptions,
+  context: Context,
+): Promise<RemoteDriver> {
+  const { path, access, network, tempDir, rootFileSystem } = options
+  if (process.geteuid?.() !== 0)
+    throw new Failure('NEEDS_ROOT', 'the sandbox mounts the image, which only root may do', {
+      fix: 'Run it as root, or use --via appliance.',
+    })
+  const name = basename(path)
+  const readOnly = access === 'check'
+  const { format, fileSystems, dirty } = await survey(options)
+  await removeLeftovers(join(tempDir, 'sandbox'))
+  const scratch = workingPath(join(tempDir, 'sandbox'), `scratch-${context.newId()}`)
+  await mkdir(scratch, { mode: 0o700 })
+  const child = openTreeChild(`the sandbox of ${name}`, [], context)
+  const driver = await openAttached(child, name, async () => {
+    const absolute = resolve(path)
+    const image =
+      format === 'qcow2'
+        ? await child.calls.call('exportQcow2', absolute, scratch, readOnly)
+        : absolute
+    const readTexts: ReadTexts = (fileSystem, paths) =>
+      child.calls.call('peek', image, toMount('/', fileSystem), paths, scratch)
+    const found = await findRoot(fileSystems, readTexts, { image: name, named: rootFileSystem })
+    // A journal cannot be replayed without a write; what is seen without it may be of long ago.
+    for (const { fileSystem } of found)
+      if (readOnly && dirty.has(fileSystem.device)) throw dirty.get(fileSystem.device)
+    const mounts = found.map(({ at, fileSystem, options }) => toMount(at, fileSystem, options))
+    await child.calls.call('attach', {
+      source: { image, mounts },
+      readOnly,
+      network,
+      scratch,
+    })
+    return { rootFileSystem: found[0]?.fileSystem.device ?? '' }
+  }).catch(async (error: unknown) => {
+    await rm(scratch, { recursive: true, force: true })
+    throw error
+  })
+  return {
+    ...driver,
+    [Symbol.asyncDispose]: async () => {
+      await driver[Symbol.asyncDispose]()
+      await rm(scratch, { recursive: true, force: true })
+    },
+  }
+}
+
+interface Survey {
+  format: ImageFormat
+  fileSystems: DiskFileSystem[]
+  /** Why the files of some file systems may not be what they seem, by device. */
+  dirty: Map<string, Failure>
+}
+
+/** What our own parser sees before this host's kernel sees anything. */
+async function survey({ path, format }: SandboxOptions): Promise<Survey> {
+  await using image = await openImage(path, { format })
+  const fileSystems = await surveyDisk(image.disk)
+  const dirty = new Map<string, Failure>()
+  for (const { device, offset, length, type } of fileSystems)
+    if (type.startsWith('ext') && offset !== undefined && length !== undefined)
+      await openExt(windowOf(image.disk, offset, length, device)).catch((error: unknown) => {
+        if (isFailure(error, 'FILE_SYSTEM_DIRTY')) dirty.set(device, error)
+        // Anything else is for the kernel to judge: the image is trusted.
+      })
+  return { format: image.format, fileSystems, dirty }
+}
+
+function toMount(at: string, fileSystem: DiskFileSystem, options?: string): Mount {
+  const { device, offset, length, type } = fileSystem
+  if (offset === undefined || length === undefined)
+    throw new Failure(
+      'FILE_SYSTEM_UNSUPPORTED',
+      `${device} is inside a volume group, which the sandbox does not open`,
+    )
+  return { at, offset, size: length, type, ...(options === undefined ? {} : { options }) }
 }
 
 interface TreeChild {

@@ -2,16 +2,21 @@
  * Small disk images made by code, without root, mount or loop device: a partition table and an ext
  * file system with a minimal Debian-like guest, in which busybox makes commands run.
  */
-import { chmod, cp, mkdir, mkdtemp, open, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { chmod, cp, rename, rm, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import { findProgram, runTool } from '../base/process.ts'
-import { KiB, MiB } from '../base/units.ts'
+import { MiB } from '../base/units.ts'
+import {
+  layFiles,
+  makeDirectories,
+  makeExt,
+  makeSparse,
+  type TinyFile,
+  type TinyFiles,
+  withTree,
+} from './ext-image.ts'
 import { APPLETS, GUEST_FILES, OS_RELEASE } from './_tiny-guest.ts'
-
-/** Content of a file; with its mode; or a symbolic link. A script (`#!`) is 0755 by itself. */
-export type TinyFile = string | { content: string | Uint8Array; mode?: number } | { link: string }
 
 export interface TinyImageOptions {
   /** Size of the guest's disk. Default 48 MiB, of which few are written. */
@@ -21,7 +26,7 @@ export interface TinyImageOptions {
   /** Default `ext4`. */
   fileSystem?: 'ext2' | 'ext3' | 'ext4'
   /** By absolute path; added to the guest's own files, or instead of them. `undefined` leaves one out. */
-  files?: Readonly<Record<string, TinyFile | undefined>>
+  files?: TinyFiles
   /** Default `raw`. */
   format?: 'raw' | 'qcow2'
   /** A second partition with a second guest (its `os-release` says Debian 11). */
@@ -30,6 +35,8 @@ export interface TinyImageOptions {
   separate?: string
   /** More arguments for `mke2fs`: `['-O', '^64bit']`. */
   mkfs?: readonly string[]
+  /** Lays more into the root's directory before the file system is made. */
+  lay?: (tree: string) => Promise<void>
 }
 
 /** What `makeTinyImage` made. */
@@ -80,11 +87,6 @@ export async function makeTinyImage(
   }
 }
 
-async function makeSparse(path: string, size: number): Promise<void> {
-  await using file = await open(path, 'w')
-  await file.truncate(size)
-}
-
 /** Equal parts, whole MiB, with room for the table at both ends. */
 function split(size: number, count: number): { offset: number; length: number }[] {
   const length = Math.floor((size / MiB - 2) / count) * MiB
@@ -128,38 +130,17 @@ async function makeFileSystem(
   image: string,
   place: { offset: number; length: number },
   uuid: string,
-  files: Record<string, TinyFile | undefined>,
-  options: TinyImageOptions,
+  files: TinyFiles,
+  { fileSystem, mkfs = [], lay }: TinyImageOptions,
 ): Promise<void> {
-  const tree = await mkdtemp(join(tmpdir(), 'ingot-tiny-'))
-  try {
-    await chmod(tree, 0o755)
-    if (files['/etc/os-release'] !== undefined) await layGuest(tree)
-    for (const [path, file] of Object.entries(files))
-      if (file !== undefined) await layFile(join(tree, path), file)
-    const kind = options.fileSystem ?? 'ext4'
-    const extended = `root_owner=0:0,offset=${place.offset},hash_seed=${uuid}`
-    const argv = [
-      'mke2fs',
-      '-q',
-      '-F',
-      '-t',
-      kind,
-      '-U',
-      uuid,
-      '-m',
-      '0',
-      '-N',
-      '2048',
-      '-b',
-      '4096',
-    ]
-    const more = options.mkfs ?? []
-    await runTool([...argv, ...more, '-E', extended, '-d', tree, image, `${place.length / KiB}k`])
-    if (process.getuid?.() !== 0) await ownByRoot(image, place.offset)
-  } finally {
-    await rm(tree, { recursive: true, force: true })
-  }
+  await withTree(async (tree) => {
+    const isRoot = files['/etc/os-release'] !== undefined
+    if (isRoot) await layGuest(tree)
+    await layFiles(tree, files)
+    if (isRoot) await lay?.(tree)
+    const more = ['-N', '2048', '-b', '4096', ...mkfs]
+    await makeExt(image, place, tree, { fileSystem, uuid, mkfs: more })
+  })
 }
 
 /** The directories of a guest and its commands. */
@@ -182,37 +163,4 @@ async function layGuest(tree: string): Promise<void> {
   await cp(busybox, join(tree, 'usr/bin/busybox'), { dereference: true })
   await chmod(join(tree, 'usr/bin/busybox'), 0o755)
   for (const name of APPLETS) await symlink('busybox', join(tree, 'usr/bin', name))
-}
-
-async function layFile(path: string, file: TinyFile): Promise<void> {
-  await makeDirectories(dirname(path))
-  if (typeof file === 'object' && 'link' in file) return await symlink(file.link, path)
-  const { content, mode } = typeof file === 'string' ? { content: file, mode: undefined } : file
-  await writeFile(path, content)
-  const script = content.slice(0, 2).toString() === '#!'
-  await chmod(path, mode ?? (script ? 0o755 : 0o644))
-}
-
-/** With mode 0755, whatever the umask of whoever runs the tests. */
-async function makeDirectories(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
-  if (first === undefined) return
-  for (const made of [first, ...partsBelow(first, path)]) await chmod(made, 0o755)
-}
-
-/** `/a/b`, `/a/b/c` of `/a` and `/a/b/c`. */
-function partsBelow(top: string, path: string): string[] {
-  return path === top ? [] : [...partsBelow(top, dirname(path)), path]
-}
-
-/** Gives every file to root, which a user who is not root could not do in the tree. */
-async function ownByRoot(image: string, offset: number): Promise<void> {
-  const target = `${image}?offset=${offset}`
-  const used = await runTool(['debugfs', '-R', 'show_super_stats -h', target])
-  const count = Number(/^Inode count:\s+(\d+)/m.exec(used.toString())?.[1] ?? 0)
-  const free = Number(/^Free inodes:\s+(\d+)/m.exec(used.toString())?.[1] ?? 0)
-  const lines = Array.from({ length: count - free - 10 }, (_, index) => index + 11).flatMap(
-    (inode) => [`sif <${inode}> uid 0`, `sif <${inode}> gid 0`],
-  )
-  await runTool(['debugfs', '-w', target], { input: lines.join('\n') })
 }

@@ -165,7 +165,7 @@ describe('parseYaml', () => {
         assert.ok(placeOf(['a', 0]).line >= 1)
         assert.doesNotThrow(() => JSON.stringify(value))
       }),
-      { numRuns: 2000 },
+      { numRuns: 600 },
     )
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseYaml(text, 'r.yaml')))
   })

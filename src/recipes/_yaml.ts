@@ -83,6 +83,7 @@ export function parseYaml(text: string, file: string): YamlDocument {
   for (const { pos, message } of errors.slice(0, MAX_ERRORS)) fault(pos[0], explain(message))
   if (errors.length > MAX_ERRORS)
     fault(errors[MAX_ERRORS]?.pos[0] ?? 0, `and ${errors.length - MAX_ERRORS} more like these`)
+  if (errors.length > 0) return nothing // what the rest would say is mostly their echo
   try {
     const root: Spot = { offset: 0 }
     const value = new Reader(document, fault, (offset) => placeAt(offset).line).read(root)

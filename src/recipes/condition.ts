@@ -57,10 +57,12 @@ export function parseCondition(text: string): Condition {
   }
   const uses = lookInto(program.ast)
   const check = program.check()
-  if (!check.valid)
+  if (!check.valid) {
+    const dashed = /\bargs\.([\w.]+-[\w.-]+)/.exec(text)?.[1]
     throw new Error(
-      `the condition is wrong: ${firstLine(messageOf(check.error))}; it may use args.NAME, facts.NAME and place`,
+      `the condition is wrong: ${firstLine(messageOf(check.error))}; ${dashed === undefined ? 'it may use args.NAME, facts.NAME and place' : `a name with a dash is written args['${dashed}']`}`,
     )
+  }
   if (check.type !== 'bool')
     throw new Error(
       `the condition gives a ${check.type}; wanted true or false, such as args.name == 'value'`,

@@ -129,7 +129,7 @@ describe('findFaults', () => {
       fc.property(fc.constantFrom(...schemas), value, (schema, one) => {
         assert.equal(findFaults(schema, one).length === 0, Check(schema, one))
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     )
   })
 })

@@ -1,8 +1,8 @@
 /** A recipe on an image file: checked, or changed entirely or not at all. */
 import { constants } from 'node:fs'
 import { access, open, realpath, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import type { Context } from '../base/context.ts'
+import { basename, dirname } from 'node:path'
+import type { Context, ProgressEvent } from '../base/context.ts'
 import { asFileFailure, Failure, isFailure, systemCode } from '../base/failure.ts'
 import { findWorkingFiles, removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runProcess } from '../base/process.ts'
@@ -31,16 +31,21 @@ export interface ImageRunOptions
 export async function checkImage(
   recipe: Recipe,
   options: ImageRunOptions,
-  context: Context,
+  given: Context,
 ): Promise<Report> {
-  const check = async (via: ImageVia): Promise<Report> => {
-    await using remote = await openFor(via, 'check', options.path, options, context)
-    return await runRecipe(recipe, remote, { ...options, mode: 'test-only' }, context)
+  const context = forOneImage(given)
+  const check = async (via: ImageVia, telling: Context = context): Promise<Report> => {
+    await using remote = await openFor(via, 'check', options.path, options, telling)
+    return await runRecipe(recipe, remote, { ...options, mode: 'test-only' }, telling)
   }
   if (options.via !== 'auto') return await check(demandTrust(options.via, options.trusted))
   try {
-    const report = await check('read')
-    if (!leavesOf(report.verdicts).some(({ status }) => status === 'unknown')) return report
+    const told: ProgressEvent[] = []
+    const report = await check('read', { ...context, progress: (event) => void told.push(event) })
+    if (!leavesOf(report.verdicts).some(({ status }) => status === 'unknown')) {
+      told.forEach(context.progress)
+      return report
+    }
     context.progress({
       kind: 'phase',
       name: 'check with commands',
@@ -73,8 +78,9 @@ export interface PackOptions extends ImageRunOptions {
 export async function packImage(
   recipe: Recipe,
   options: PackOptions,
-  context: Context,
+  given: Context,
 ): Promise<Report> {
+  const context = forOneImage(given)
   const image = await findWritableImage(options.path)
   await removeLeftovers(image)
   const via =
@@ -119,7 +125,7 @@ async function pack(
     context.progress({ kind: 'phase', name: 'finish', detail: 'write everything back' })
     await remote.finish()
   }
-  return { report: { ...report, target: { ...report.target, name: options.path } }, changed }
+  return { report, changed }
 }
 
 async function openFor(
@@ -133,9 +139,29 @@ async function openFor(
   context.progress({
     kind: 'phase',
     name: 'open',
-    detail: `${path} by ${via === 'appliance' ? `the appliance (${accelerator === 'tcg' ? 'emulated: this takes a while' : accelerator})` : via === 'read' ? 'reading' : 'the sandbox'}`,
+    detail: `${options.path} ${WAYS[via]}${via === 'appliance' && accelerator === 'tcg' ? ' (emulated: this takes a while)' : ''}`,
   })
-  return await openImageRemote({ ...options, path, via, access, accelerator }, context)
+  return await openImageRemote(
+    { ...options, path, name: basename(options.path), via, access, accelerator },
+    context,
+  )
+}
+
+/** Progress of the one image there is needs no name on every line. */
+function forOneImage(context: Context): Context {
+  return {
+    ...context,
+    progress: (event) => {
+      if ('on' in event) delete event.on
+      context.progress(event)
+    },
+  }
+}
+
+const WAYS: Readonly<Record<ImageVia, string>> = {
+  read: 'by reading',
+  sandbox: 'in the sandbox',
+  appliance: 'in the appliance',
 }
 
 /** The way for runs that need commands: this host itself only if it may and can. */

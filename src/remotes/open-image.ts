@@ -25,27 +25,14 @@ export interface ImageOptions {
 /** Opens an image file as a place of work. The heavy parts are loaded only when they are used. */
 export async function openImageRemote(options: ImageOptions, context: Context): Promise<Remote> {
   const { via, name, ...rest } = options
-  const driver = await openDriver(via, rest, context)
+  const driver = await DRIVERS[via](rest, context)
   return openRemote(name === undefined ? driver : { ...driver, name }, context)
 }
 
-async function openDriver(
-  via: ImageVia,
-  options: Omit<ImageOptions, 'via' | 'name'>,
-  context: Context,
-): Promise<RemoteDriver> {
-  switch (via) {
-    case 'read': {
-      const { openReadImage } = await import('./read-image.ts')
-      return await openReadImage(options, context)
-    }
-    case 'appliance': {
-      const { openAppliance } = await import('./appliance.ts')
-      return await openAppliance(options, context)
-    }
-    case 'sandbox': {
-      const { openSandbox } = await import('./sandbox.ts')
-      return await openSandbox(options, context)
-    }
-  }
+type Open = (options: Omit<ImageOptions, 'via' | 'name'>, context: Context) => Promise<RemoteDriver>
+
+const DRIVERS: Readonly<Record<ImageVia, Open>> = {
+  read: async (...given) => (await import('./read-image.ts')).openReadImage(...given),
+  appliance: async (...given) => (await import('./appliance.ts')).openAppliance(...given),
+  sandbox: async (...given) => (await import('./sandbox.ts')).openSandbox(...given),
 }

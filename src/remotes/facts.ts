@@ -61,14 +61,14 @@ export function namesOf(facts: Pick<Facts, 'distro' | 'family'>): string[] {
   return [...new Set([facts.distro, ...(ALIASES[facts.distro] ?? []), ...family])]
 }
 
-/** Whether `name` is a distribution or family that Ingot knows, in any spelling. */
-export function isKnownDistro(name: string): boolean {
-  return (
-    Object.hasOwn(FAMILIES, name) ||
-    Object.values(FAMILIES).some((family) => family === name) ||
-    Object.values(ALIASES).some((aliases) => aliases.includes(name))
-  )
-}
+/** Every name of a distribution or family that Ingot knows, in any spelling. */
+export const KNOWN_DISTROS: readonly string[] = [
+  ...new Set([
+    ...Object.keys(FAMILIES),
+    ...Object.values(FAMILIES),
+    ...Object.values(ALIASES).flat(),
+  ]),
+]
 
 /**
  * Assignments of an os-release file.

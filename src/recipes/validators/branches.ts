@@ -4,7 +4,7 @@
  */
 import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
-import { isKnownDistro, namesOf } from '../../remotes/facts.ts'
+import { KNOWN_DISTROS, namesOf } from '../../remotes/facts.ts'
 import { didYouMean, type Path } from '../../schema/find-faults.ts'
 import type { Step } from '../recipe.ts'
 import type { Verdict } from '../report.ts'
@@ -96,10 +96,10 @@ export const osCase = defineBranch<Record<string, unknown>[], readonly Case[]>({
   load: (spec, loading) =>
     spec.flatMap((item, index) =>
       Object.entries(item).map(([key, steps]) => {
-        if (!isKnownDistro(key))
+        if (!KNOWN_DISTROS.includes(key))
           loading.fault(
             [index, key],
-            `Ingot knows no distribution or family '${key}', so this case is only for guests whose os-release says ID=${key}`,
+            `Ingot knows no distribution or family '${key}'${didYouMean(key, KNOWN_DISTROS) || `; this case is only for guests whose os-release says ID=${key}`}`,
             'warning',
           )
         return { key, steps: loading.loadSteps(steps, [index, key]) }

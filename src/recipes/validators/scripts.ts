@@ -153,10 +153,7 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
   }
   // /run is memory, on hosts and in images; but it is often mounted noexec, so the interpreter is named.
   const directory = `/run/ingot-${scene.context.newId()}`
-  const path = posix.join(
-    directory,
-    posix.basename(options.name).replaceAll(/[^A-Za-z0-9._-]/g, '_') || 'script',
-  )
+  const path = posix.join(directory, toFileName(options.name))
   try {
     await remote.writeFile(path, options.content, { mode: 0o700 })
     const result = await remote.run({
@@ -171,6 +168,12 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
   } finally {
     await remote.remove(directory)
   }
+}
+
+/** A name under which a script may lie; labels may be anything. */
+function toFileName(name: string): string {
+  const plain = posix.basename(name).replaceAll(/[^A-Za-z0-9._-]/g, '_')
+  return plain.replace(/^\.+/, '') || 'script'
 }
 
 /** What a script printed, as the value of an argument. Fails with STEP_FAILED if it cannot be one. */
@@ -222,8 +225,11 @@ export const copyScript = defineValidator<ScriptSpec, CopiedFile>({
     ),
   }),
   load: (spec, loading) => {
-    const { name, content } = loadSource(spec, loading)
-    return { name, content, target: posix.join('/tmp', posix.basename(name)) }
+    const { name, path, content } = loadSource(spec, loading)
+    const base = posix.basename(name)
+    if (['', '.', '..'].includes(base))
+      loading.fault(path, `'${name}' cannot be the name of a file in /tmp`)
+    return { name, content, target: posix.join('/tmp', base) }
   },
   title: ({ name, target }) => `copy ${name} to ${target}`,
   reconcile: 'apply',

@@ -13,6 +13,8 @@ import {
 const STATUS_FILE = '/var/lib/dpkg/status'
 const LISTS = '/var/lib/apt/lists'
 const LISTS_AGE_S = 3600
+/** Lists older than any of these know nothing of a repository that was added. */
+const SOURCES = ['/etc/apt/sources.list', '/etc/apt/sources.list.d']
 
 /**
  * Stanzas of a control file, keys in lower case. Lines that continue a field are joined by newlines.
@@ -155,8 +157,9 @@ async function refresh(remote: Remote, options: InstallOptions): Promise<Command
 async function areListsFresh(remote: Remote, options: InstallOptions): Promise<boolean> {
   const names = (await remote.list(LISTS)) ?? []
   if (!names.some((name) => /_Packages(\.\w+)?$/.test(name))) return false
-  const age = options.context.now().getTime() / 1000 - ((await remote.stat(LISTS))?.mtime ?? 0)
-  return age < LISTS_AGE_S
+  const made = (await remote.stat(LISTS))?.mtime ?? 0
+  for (const source of SOURCES) if (((await remote.stat(source))?.mtime ?? 0) > made) return false
+  return options.context.now().getTime() / 1000 - made < LISTS_AGE_S
 }
 
 /** `name=version`, as apt takes it. */

@@ -50,7 +50,7 @@ export interface ChildOptions {
   launcher?: readonly string[]
   args?: readonly string[]
   env?: Readonly<Record<string, string>>
-  /** Called with what the child tells unasked (`tellParent`). */
+  /** Called with what the child tells unasked (`tellParent`), but for `message`s, which are kept. */
   onEvent?: (event: string, data: unknown) => void
 }
 
@@ -103,7 +103,8 @@ export function openChild<Calls extends Callable<Calls>>(
   })
   process.on('message', (told: Told) => {
     if ('event' in told) {
-      options.onEvent?.(told.event, told.data)
+      if (told.event === 'message') messages.keep(String(told.data))
+      else options.onEvent?.(told.event, told.data)
       return
     }
     const waiter = waiting.get(told.id)
@@ -159,16 +160,17 @@ export function openChild<Calls extends Callable<Calls>>(
   }
 }
 
-/** The last lines of what a process prints, bounded. */
-function keepMessages(process: ChildProcess): { lines: string[]; lastLine: () => string } {
+/** The last lines that a process prints or tells, bounded. */
+function keepMessages(process: ChildProcess) {
   const lines: string[] = []
+  const keep = (text: string) => {
+    for (const line of text.split(/[\r\n]+/))
+      if (line.trim() !== '') lines.push(line.trimEnd().slice(0, MAX_LINE))
+    lines.splice(0, lines.length - MAX_MESSAGE_LINES)
+  }
   for (const stream of [process.stdout, process.stderr])
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split('\n'))
-        if (line.trim() !== '') lines.push(line.trimEnd().slice(0, MAX_LINE))
-      lines.splice(0, lines.length - MAX_MESSAGE_LINES)
-    })
-  return { lines, lastLine: () => (lines.length > 0 ? `: ${lines.at(-1)}` : '') }
+    stream?.setEncoding('utf8').on('data', keep)
+  return { lines, keep, lastLine: () => (lines.length > 0 ? `: ${lines.at(-1)}` : '') }
 }
 
 /**
@@ -187,7 +189,7 @@ export function serveParent<Calls extends Callable<Calls>>(
   })
 }
 
-/** In the child: tells the parent something it did not ask for. */
+/** In the child: tells the parent something it did not ask for; a `message` for its failures. */
 export function tellParent(event: string, data: unknown): void {
   if (process.connected) process.send?.({ event, data } satisfies Told)
 }

@@ -45,6 +45,17 @@ export async function openGuest(
   }
 }
 
+/**
+ * The root of a disk and what is mounted below it, for ways that need more than reading to go on.
+ * Fails as `findRoot` and `openExt`; with FILE_SYSTEM_UNSUPPORTED where reading cannot tell.
+ */
+export async function findRootByReading(
+  disk: Source,
+  question: { image: string; named?: string | undefined },
+): Promise<GuestMount[]> {
+  return await findCertainRoot(await surveyDisk(disk), openerOf(disk), question)
+}
+
 function openerOf(disk: Source): OpenFileSystem {
   const opened = new Map<string, Promise<Ext>>()
   const open = async ({ device, type, offset = 0, length = disk.size }: DiskFileSystem) => {

@@ -72,14 +72,16 @@ export async function readRecipeInput(
 
 function addFlag(command: Command, argument: Argument): void {
   const name = argument.secret ? `${argument.name}-file` : argument.name
-  if (command.options.some((option) => option.long === `--${name}`)) return // taken: `--set` still reaches it
+  const flag = name.length === 1 ? `-${name}` : `--${name}`
+  const taken = command.options.some(({ long, short }) => long === flag || short === flag)
+  if (taken) return // `--set` still reaches it
   const notes = [
     argument.description,
     argument.secret ? '(a secret: the file that holds it)' : '',
     argument.required ? '(required)' : '',
   ]
   const option = new Option(
-    `--${name} <${argument.secret ? 'file' : 'value'}>`,
+    `${flag} <${argument.secret ? 'file' : 'value'}>`,
     notes.filter(Boolean).join(' '),
   ).helpGroup(ARGUMENTS_HEADING)
   option.attributeName = () => attributeOf(argument)

@@ -127,15 +127,13 @@ export class StepParser {
     if (spec === undefined) return undefined
     if (validator.templated) this.#checkTemplates(spec, validator.verbatim ?? [], path)
     if (!validator.load) return { loaded: spec }
-    let failed = false
-    const loaded = validator.load(
-      spec as never,
-      this.#loading(path, () => (failed = true)),
-    )
-    return failed ? undefined : { loaded }
+    const state = { failed: false }
+    const loaded = validator.load(spec as never, this.#loading(path, state))
+    return state.failed ? undefined : { loaded }
   }
 
-  #loading(specPath: Path, onError: () => void): Loading {
+  /** What the validator is given; `state` tells whether it found an error. */
+  #loading(specPath: Path, state: { failed: boolean }): Loading {
     const source = this.#source
     const below = (path: Path) => [...specPath, ...path]
     return {
@@ -145,16 +143,17 @@ export class StepParser {
           source.addFile(name, content)
           return content
         } catch (error) {
-          onError()
+          state.failed = true
           source.fault(below(path), messageOf(error))
           return Buffer.alloc(0)
         }
       },
       loadSteps: (value, path) => this.parse(value, below(path)),
       fault: (path, message, severity = 'error') => {
-        if (severity === 'warning') return source.warn(below(path), message)
-        onError()
-        source.fault(below(path), message)
+        if (severity === 'error') {
+          state.failed = true
+          source.fault(below(path), message)
+        } else if (!state.failed) source.warn(below(path), message)
       },
       usesArgument: (name, path) => this.#uses.push({ name, path: below(path) }),
       makesArgument: (name, path) => {

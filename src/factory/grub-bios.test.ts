@@ -19,6 +19,10 @@ function coreImage(length: number): Buffer {
   return image
 }
 
+function refuses(boot: Uint8Array, core: Uint8Array, message: RegExp): void {
+  assert.throws(() => makeGrubBios(boot, core, partition), { code: 'BUILD_FAILED', message })
+}
+
 describe('GRUB for a BIOS', () => {
   const [boot, core] = makeGrubBios(bootImage(), coreImage(30_000), partition)
   const bootBytes = Buffer.from(boot!.bytes)
@@ -45,8 +49,6 @@ describe('GRUB for a BIOS', () => {
   })
 
   it('refuses what is not GRUB, and a core that is larger than its partition', () => {
-    const refuses = (boot: Uint8Array, core: Uint8Array, message: RegExp) =>
-      assert.throws(() => makeGrubBios(boot, core, partition), { code: 'BUILD_FAILED', message })
     refuses(Buffer.alloc(512), coreImage(30_000), /not a boot sector/)
     refuses(bootImage(), Buffer.alloc(30_000), /does not begin with its loader/)
     refuses(bootImage(), coreImage(512), /does not begin with its loader/)

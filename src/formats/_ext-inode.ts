@@ -1,3 +1,4 @@
+import { KiB } from '../base/units.ts'
 import { crc32c } from '../bytes/crc32c.ts'
 import { Fields } from '../bytes/fields.ts'
 import type { Source } from '../bytes/source.ts'
@@ -89,15 +90,20 @@ async function inodeTable(source: Source, block: Superblock, group: number): Pro
   return table
 }
 
-/** Descriptors follow the superblock, or, from the first meta group on, stand in their groups. */
+/**
+ * Descriptors follow the superblock, which is in block 0 or, if that is too small, in block 1. From
+ * the first meta group on they stand in their groups, behind the copy of the superblock if one is there.
+ */
 function descriptorStart(block: Superblock, group: number): number {
-  const perBlock = block.blockSize / block.descriptorSize
+  const { blockSize, firstBlock, blocksPerGroup } = block
+  const perBlock = blockSize / block.descriptorSize
   const index = Math.floor(group / perBlock)
   const inside = (group % perBlock) * block.descriptorSize
-  if (index < block.firstMetaGroup) return (block.firstBlock + 1 + index) * block.blockSize + inside
+  const superblock = blockSize === KiB ? 1 : 0
+  if (index < block.firstMetaGroup) return (superblock + 1 + index) * blockSize + inside
   const first = index * perBlock
-  const copy = block.hasCopy(first) ? 1 : 0
-  return (block.firstBlock + first * block.blocksPerGroup + copy) * block.blockSize + inside
+  const start = Math.max(firstBlock + first * blocksPerGroup, superblock)
+  return (start + (block.hasCopy(first) ? 1 : 0)) * blockSize + inside
 }
 
 function seedOf(seed: number, number: number, fields: Fields): number {

@@ -1,0 +1,535 @@
+/**
+ * What Sahara's own unit tests ask of its recipes, asked of ours, with the numbers of the list in
+ * docs/sahara.md; then one test for each of Sahara's faults that Ingot does not share.
+ * Source: sahara/tests/unit/plugins/test_images.py, sahara/tests/unit/cli/image_pack.
+ */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { toFacts } from '../src/remotes/facts.ts'
+import { inspectText, recipeOf, runText, type TextRun } from '../src/testing/recipe-text.ts'
+import type { Answer, RemoteScript } from '../src/testing/scripted-remote.ts'
+
+const QUIET = '#!/bin/sh\n[ "$test_only" = 0 ]\n'
+const osRelease = (id: string) => ({ '/etc/os-release': `ID=${id}\nVERSION_ID="1"\n` })
+const titlesOf = (steps: string) =>
+  recipeOf(`validators:\n${steps}\n`, { s: QUIET }).steps.map(({ title }) => title)
+
+/** Scripts whose names say how they end: `ok…` with 0, `no…` with 1, `later…` with 0 once applied. */
+const ENDS: readonly Answer[] = [
+  { to: /\/no[^/]*$/, give: { code: 1, stderr: 'it is not so' } },
+  { to: /\/later[^/]*$/, give: ({ env }) => ({ code: env?.['test_only'] === '0' ? 0 : 1 }) },
+]
+const SCRIPTS = Object.fromEntries(
+  ['ok', 'ok2', 'no', 'no2', 'later', 'out'].map((name) => [name, QUIET]),
+)
+const run = (text: string, options: Parameters<typeof runText>[1] = {}) =>
+  runText(text, { resources: SCRIPTS, answers: ENDS, ...options })
+/** Names of the scripts that ran, with the mode that each was told: `ok 1`. */
+const ran = ({ calls }: TextRun) =>
+  calls.flatMap((call) =>
+    call.kind === 'run'
+      ? [`${call.command.argv.at(-1)?.split('/').at(-1)} ${call.command.env?.['test_only']}`]
+      : [],
+  )
+
+describe('Sahara: loading', () => {
+  it('1. a package from a text: one package', () => {
+    assert.deepEqual(titlesOf('- package: java'), ['package java'])
+  })
+
+  it('2. a package with a version: name and version kept apart', () => {
+    assert.deepEqual(titlesOf('- package: {java: {version: "8"}}'), ['package java 8'])
+  })
+
+  it('3. a mixed list: two packages, in order', () => {
+    assert.deepEqual(titlesOf('- package: [java, {tree: {version: "8"}}]'), [
+      'package java, tree 8',
+    ])
+  })
+
+  it('4. a script from a path: its environment is test_only and distro', async () => {
+    const { calls } = await run('validators: [{script: ok}]')
+    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.deepEqual(Object.keys(command?.env ?? {}), ['test_only', 'distro'])
+  })
+
+  it('5. a script from a mapping: those two, then the arguments named, in order', async () => {
+    const { calls } = await run(`
+arguments: {b: {default: 1}, a: {default: 2}, c: {default: 3}}
+validators: [{script: {ok: {env_vars: [a, b]}}}]
+`)
+    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.deepEqual(Object.entries(command?.env ?? {}), [
+      ['test_only', '0'],
+      ['distro', 'debian'],
+      ['b', '1'],
+      ['a', '2'],
+    ])
+  })
+
+  it('6. any and all from a list: their children, in order', () => {
+    for (const branch of ['any', 'all']) {
+      const [step] = recipeOf(`validators: [{${branch}: [{package: java}, {package: tree}]}]`).steps
+      assert.equal(step?.validator.kind, 'branch')
+      const children =
+        step.validator.kind === 'branch' ? step.validator.children(step.options as never) : []
+      assert.deepEqual(
+        children.flatMap(({ steps }) => steps.map(({ title }) => title)),
+        ['package java', 'package tree'],
+      )
+    }
+  })
+
+  it('7. os_case: its cases, in order, with the right children', () => {
+    const [step] = recipeOf(
+      'validators: [{os_case: [{redhat: [{package: nfs-utils}]}, {debian: [{package: nfs-common}]}]}]',
+    ).steps
+    const children =
+      step?.validator.kind === 'branch' ? step.validator.children(step.options as never) : []
+    assert.deepEqual(
+      children.map(({ label, steps }) => [label, steps.map(({ title }) => title)]),
+      [
+        ['redhat', ['package nfs-utils']],
+        ['debian', ['package nfs-common']],
+      ],
+    )
+  })
+
+  it('8. a whole recipe: children of the right kinds in order, arguments as written', () => {
+    const { steps, args } = recipeOf(
+      `
+arguments:
+  java-distro: {description: The java distribution., default: openjdk, required: false, choices: [openjdk, oracle-java]}
+validators:
+  - os_case:
+      - redhat: [{package: nfs-utils}]
+      - debian: [{package: nfs-common}]
+  - any:
+      - all: [{package: java8}, {argument_set: {argument_name: java_version, value: 1.8}}]
+      - all: [{package: java7}, {argument_set: {argument_name: java_version, value: 1.7}}]
+  - script: {s: {env_vars: [java-distro]}}
+  - package: [hadoop, {tree: {version: "1"}}]
+  - argument_case: {argument_name: java-distro, cases: {openjdk: [{package: a}], oracle-java: [{package: b}]}}
+`,
+      { s: QUIET },
+    )
+    assert.deepEqual(
+      steps.map(({ validator }) => validator.name),
+      ['os_case', 'any', 'script', 'package', 'argument_case'],
+    )
+    const [argument] = args
+    assert.equal(argument?.required, false)
+    assert.equal(argument.default, 'openjdk')
+    assert.equal(argument.description, 'The java distribution.')
+    assert.deepEqual(argument.choices, ['openjdk', 'oracle-java'])
+  })
+})
+
+/** As `rpm -qa` prints a package with Ingot's query. */
+const rpmLine = (name: string) =>
+  `${[name, '0', '1', '1', 'x86_64', '', '', '', ''].join('\x1f')}\x1f${name}\x1e\n`
+/** As dpkg's status file has it. */
+const stanza = (name: string) =>
+  `Package: ${name}\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n`
+
+/** A guest of the redhat family where `installed` are installed; `yum` does what it is told. */
+function redhat(id: string, installed: string[], yum: RemoteScript['otherwise'] = {}) {
+  return {
+    files: { ...osRelease(id), '/usr/bin/yum': '' },
+    answers: [
+      { to: 'rpm', give: { stdout: installed.map(rpmLine).join('') } },
+      { to: 'yum', give: yum },
+    ],
+  }
+}
+/** A guest of the debian family where `installed` are installed; `apt-get` does what it is told. */
+function debian(id: string, installed: string[], apt: RemoteScript['otherwise'] = {}) {
+  return {
+    files: { ...osRelease(id), '/var/lib/dpkg/status': installed.map(stanza).join('') },
+    answers: [{ to: /^apt-get .*install /, give: apt }, { to: /./ }],
+  }
+}
+const PACKAGE = 'validators: [{package: java}]'
+
+describe('Sahara: package', () => {
+  it('9. redhat family, test-only, the check passes: one query, nothing else', async () => {
+    const { report, commands } = await runText(PACKAGE, {
+      ...redhat('centos', ['java']),
+      mode: 'test-only',
+    })
+    assert.equal(report.ok, true)
+    assert.deepEqual(
+      commands().map((line) => line.slice(0, 4)),
+      ['rpm '],
+    )
+  })
+
+  it('10. redhat family, test-only, the check fails: the difference, after one query', async () => {
+    const { report, commands } = await runText(PACKAGE, {
+      ...redhat('fedora', []),
+      mode: 'test-only',
+    })
+    assert.deepEqual(report.verdicts[0]?.differences, [
+      { what: 'package java', expected: 'installed', found: 'not installed' },
+    ])
+    assert.equal(commands().length, 1)
+  })
+
+  it('11. redhat family, reconcile, the check always fails: check, install, check; an error', async () => {
+    const { report, commands } = await runText(PACKAGE, redhat('rhel', []))
+    assert.equal(report.verdicts[0]?.status, 'failed')
+    const programs = commands().map((line) => line.split(' ')[0])
+    assert.equal(programs.filter((one) => one === 'yum').length, 1)
+    assert.deepEqual([programs[0], programs.at(-1)], ['rpm', 'rpm'])
+  })
+
+  it('12. debian family, test-only, the check passes: nothing is run at all', async () => {
+    const { report, commands } = await runText(PACKAGE, {
+      ...debian('ubuntu', ['java']),
+      mode: 'test-only',
+    })
+    assert.equal(report.ok, true)
+    assert.deepEqual(commands(), [])
+  })
+
+  it('13. debian family, test-only, the check fails: the difference, and nothing is run', async () => {
+    const { report, commands } = await runText(PACKAGE, {
+      ...debian('ubuntu', []),
+      mode: 'test-only',
+    })
+    assert.equal(report.verdicts[0]?.status, 'differs')
+    assert.deepEqual(commands(), [])
+  })
+
+  it('14. debian family, reconcile, the install fails: no second check; an error', async () => {
+    const { report, calls } = await runText(PACKAGE, debian('ubuntu', [], { code: 100 }))
+    assert.equal(report.verdicts[0]?.status, 'failed')
+    const last = calls.findLastIndex((call) => call.kind === 'run')
+    const reads = calls.slice(last).flatMap((call) => (call.kind === 'read' ? [call.path] : []))
+    assert.ok(!reads.includes('/var/lib/dpkg/status'))
+  })
+})
+
+describe('Sahara: script', () => {
+  it('15. it is written and run at one path of its own; output overwrites an argument', async () => {
+    const text = `
+arguments: {java: {default: before}}
+validators: [{script: {out: {env_vars: [java], output: java}}}, {script: {ok: {env_vars: [java]}}}]
+`
+    const answers = [{ to: /\/out$/, give: { stdout: 'after\n' } }]
+    const { report, calls } = await run(text, { answers })
+    const writes = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
+    const runs = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.deepEqual(
+      writes.map(({ path }) => path),
+      runs.map(({ argv }) => argv.at(-1)),
+    )
+    assert.equal(new Set(writes.map(({ path }) => path)).size, 2)
+    assert.equal(report.args['java'], 'after')
+    assert.equal(runs[1]?.env?.['java'], 'after')
+  })
+})
+
+describe('Sahara: any', () => {
+  it('16. the first child succeeds: it is called once, nothing else', async () => {
+    assert.deepEqual(ran(await run('validators: [{any: [{script: ok}, {script: ok2}]}]')), ['ok 1'])
+  })
+
+  it('17. all fail, reconcile: each is called twice, test-only first; an error', async () => {
+    const result = await run('validators: [{any: [{script: no}, {script: no2}]}]')
+    assert.deepEqual(ran(result), ['no 1', 'no2 1', 'no 0', 'no2 0'])
+    assert.equal(result.report.ok, false)
+  })
+
+  it('18. all fail, test-only: each is called once; an error', async () => {
+    const result = await run('validators: [{any: [{script: no}, {script: no2}]}]', {
+      mode: 'test-only',
+    })
+    assert.deepEqual(ran(result), ['no 1', 'no2 1'])
+    assert.equal(result.report.ok, false)
+  })
+
+  it('19. the first fails, the second succeeds: one call each, success', async () => {
+    const result = await run('validators: [{any: [{script: no}, {script: ok}]}]')
+    assert.deepEqual(ran(result), ['no 1', 'ok 1'])
+    assert.equal(result.report.ok, true)
+  })
+})
+
+describe('Sahara: all', () => {
+  it('20. all succeed: each is called once, in the same mode', async () => {
+    const text = 'validators: [{all: [{script: ok}, {script: ok2}]}]'
+    assert.deepEqual(ran(await run(text)), ['ok 0', 'ok2 0'])
+    assert.deepEqual(ran(await run(text, { mode: 'test-only' })), ['ok 1', 'ok2 1'])
+  })
+
+  it('21. the second fails: both are called once; an error', async () => {
+    const result = await run('validators: [{all: [{script: ok}, {script: no}]}]')
+    assert.deepEqual(ran(result), ['ok 0', 'no 0'])
+    assert.equal(result.report.ok, false)
+  })
+
+  it('22. the first fails: the second is never called (in test-only it is, so that all is known)', async () => {
+    const text = 'validators: [{all: [{script: no}, {script: ok}]}]'
+    assert.deepEqual(ran(await run(text)), ['no 0'])
+    assert.deepEqual(ran(await run(text, { mode: 'test-only' })), ['no 1', 'ok 1'])
+  })
+})
+
+/** A recipe whose cases are a (good) and b (bad). */
+const byArgument = (value: string) => `
+arguments: {java: {default: ${value}}}
+validators: [{argument_case: {argument_name: java, cases: {a: [{script: ok}], b: [{script: no}]}}}]
+`
+
+describe('Sahara: cases and sets', () => {
+  const os =
+    'validators: [{os_case: [{fedora: [{script: ok}]}, {redhat: [{script: no}]}, {debian: [{script: no2}]}]}]'
+
+  it('23. os_case: the exact name wins over the family, and ends it', async () => {
+    assert.deepEqual(ran(await run(os, { files: osRelease('fedora') })), ['ok 0'])
+  })
+
+  it('24. os_case: the family', async () => {
+    assert.deepEqual(ran(await run(os, { files: osRelease('centos') })), ['no 0'])
+  })
+
+  it('25. os_case: no match: nothing is called, success', async () => {
+    const result = await run(os, { files: osRelease('alpine') })
+    assert.deepEqual(ran(result), [])
+    assert.equal(result.report.ok, true)
+  })
+
+  it('26. argument_case: only the matching case is called', async () => {
+    assert.deepEqual(ran(await run(byArgument('a'))), ['ok 0'])
+  })
+
+  it('27. argument_case: no match: nothing is called, success', async () => {
+    const result = await run(byArgument('c'))
+    assert.deepEqual(ran(result), [])
+    assert.equal(result.report.ok, true)
+  })
+
+  it('28. argument_set overwrites', async () => {
+    const set = 'validators: [{argument_set: {argument_name: java, value: b}}]'
+    const { report } = await run(`arguments: {java: {default: a}}\n${set}`)
+    assert.equal(report.args['java'], 'b')
+  })
+
+  it('29. argument_set creates', async () => {
+    const { report } = await run('validators: [{argument_set: {argument_name: java, value: b}}]')
+    assert.equal(report.args['java'], 'b')
+  })
+
+  it('30. the root adds distro from the remote, and passes the mode through', async () => {
+    for (const [mode, told] of [
+      ['test-only', '1'],
+      ['reconcile', '0'],
+    ] as const) {
+      const result = await run('validators: [{script: ok}]', { mode })
+      assert.equal(result.report.args['distro'], 'debian')
+      assert.deepEqual(ran(result), [`ok ${told}`])
+    }
+  })
+})
+
+// 31 is `src/recipes/image-run.ts`: see test/pack.test.ts. 32: test/sahara-image-pack.test.ts.
+// 33, 37 to 39: each remote keeps the contract of src/testing/remote-contract.ts, where commands
+// are argument vectors, so that there is nothing to escape.
+describe('Sahara: remotes', () => {
+  it('34. the distribution is in lower case', () => {
+    assert.equal(toFacts('ID=Ubuntu\n', '').distro, 'ubuntu')
+  })
+
+  it('35. the program that installs is the one that the guest has', async () => {
+    for (const program of ['dnf', 'yum']) {
+      const { commands } = await runText(PACKAGE, {
+        files: { ...osRelease('fedora'), [`/usr/bin/${program}`]: '' },
+        answers: [{ to: /./ }],
+      })
+      assert.ok(commands().some((line) => line.startsWith(`${program} `)))
+    }
+    const { commands } = await runText(PACKAGE, debian('ubuntu', []))
+    assert.ok(commands().some((line) => /^apt-get .*install /.test(line)))
+  })
+
+  it('36. an unknown distribution is a clear error, before anything is run', async () => {
+    const { report, commands } = await runText(PACKAGE, { files: osRelease('plan9') })
+    assert.match(report.verdicts[0]?.message ?? '', /knows no package manager for 'plan9'/)
+    assert.deepEqual(commands(), [])
+  })
+})
+
+describe('a fault of Sahara that Ingot does not share', () => {
+  it('6.4 #6: the package validator works on Debian and on the rebuilds of RHEL', async () => {
+    for (const id of ['debian', 'linuxmint'])
+      assert.equal((await runText(PACKAGE, debian(id, ['java']))).report.ok, true, id)
+    for (const id of ['rocky', 'almalinux', 'ol', 'amzn'])
+      assert.equal((await runText(PACKAGE, redhat(id, ['java']))).report.ok, true, id)
+  })
+
+  it('6.4 #7: lists of packages are fetched before an install that needs them', async () => {
+    const { commands } = await runText(PACKAGE, debian('debian', []))
+    const programs = commands()
+    const update = programs.findIndex((line) => /^apt-get .*update/.test(line))
+    const install = programs.findIndex((line) => /^apt-get .*install /.test(line))
+    assert.ok(update >= 0 && update < install, programs.join('\n'))
+  })
+
+  it('6.4 #8: any goes on after a branch that fails, whatever it failed of', async () => {
+    const result = await run('validators: [{any: [{package: java}, {script: ok}]}]', {
+      files: osRelease('plan9'),
+    })
+    assert.equal(result.report.ok, true)
+  })
+
+  it('6.4 #9: a script may stand in the recipe', async () => {
+    const { calls } = await run('validators: [{script: {apt_update: {inline: apt-get update}}}]')
+    const [write] = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
+    assert.equal(Buffer.from(write?.content ?? []).toString(), 'apt-get update')
+  })
+
+  it('6.4 #10: copy_script copies what the file holds, for paths of any length', async () => {
+    for (const name of ['lib.sh', 'common/resources/lib.sh', 'a/b/c/lib.sh']) {
+      const { calls } = await runText(`validators: [{copy_script: ${name}}]`, {
+        resources: { [name]: '#!/bin/sh\n' },
+      })
+      const [write] = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
+      assert.equal(write?.path, '/tmp/lib.sh')
+      assert.equal(Buffer.from(write.content).toString(), '#!/bin/sh\n')
+    }
+  })
+
+  it('6.4 #11: a bash script is run by bash', async () => {
+    const { calls } = await runText('validators: [{script: s}]', {
+      resources: { s: '#!/bin/bash\n[[ $test_only = 0 ]]\n' },
+    })
+    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.equal(command?.argv[0], '/bin/bash')
+  })
+
+  it('6.4 #12: values reach a script whole, whatever is in them; names with a dash too', async () => {
+    const value = 'a b $(touch /pwned) `id`\nsecond line'
+    const { calls } = await runText(
+      `
+arguments: {java-distro: {required: true}}
+validators: [{script: {s: {env_vars: [java-distro]}}}]
+`,
+      { resources: { s: QUIET }, values: { 'java-distro': value } },
+    )
+    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.equal(command?.env?.['java_distro'], value)
+    const [write] = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
+    assert.equal(Buffer.from(write?.content ?? []).toString(), QUIET)
+  })
+
+  it('6.4 #13, #14, #15: what is wrong is said by its name and place, all at once', () => {
+    const { errors } = inspectText(`arguments:
+  distro: {default: x}
+  v:
+  w: {defualt: x, required: true}
+validators:
+  - pakage: a
+  - package: {a: {versoin: 1}}
+  - script: {s: {arguments: [a]}}
+extra: 1
+`)
+    assert.deepEqual(
+      errors.map((line) => line.replace(/^\d+:\d+: /, '').replace(/;.*$/, '')),
+      [
+        "'distro' is given to every step by Ingot, so no argument may have its name",
+        "argument 'v' is not required, so it needs a default",
+        "unknown key 'defualt'",
+        "unknown validator 'pakage'",
+        "unknown key 'versoin'",
+        "unknown key 'arguments'",
+        "unknown key 'extra'",
+      ],
+    )
+  })
+
+  it('6.4 #15: a number is the text that was written', async () => {
+    const { report } = await run(`
+arguments: {v: {default: 5.20}}
+validators: [{argument_case: {argument_name: v, cases: {5.20: [{script: no}], "5.2": []}}}]
+`)
+    assert.equal(report.ok, false)
+  })
+
+  it('6.4 #15: a value for an argument that nobody declares is refused', async () => {
+    await assert.rejects(
+      run('arguments: {java: {default: x}}\nvalidators: []', { values: { jav: 'y' } }),
+      /has no argument 'jav'; did you mean 'java'/,
+    )
+  })
+
+  it('6.4 #17: no script stays in the guest, nor anything of its values', async () => {
+    const { files } = await run('validators: [{script: ok}, {script: no}]')
+    assert.deepEqual(files.list('/tmp'), [])
+    assert.deepEqual(files.list('/run') ?? [], [])
+  })
+
+  it('6.4 #18: a failure names the step, its place and what the command said', async () => {
+    const { report } = await run('validators:\n  - script: ok\n  - script: no\n')
+    const [, failed] = report.verdicts
+    assert.equal(failed?.title, 'script no')
+    assert.deepEqual(failed.place, { file: 'recipe.yaml', line: 3, column: 5 })
+    assert.match(failed.message ?? '', /ended with 1: it is not so/)
+  })
+
+  it('1.3: an empty any is an error, other empty lists do nothing', async () => {
+    assert.match(inspectText('validators: [{any: []}]').errors.join(), /can never hold/)
+    const result = await run('validators: [{package: []}, {os_case: []}, {all: []}]')
+    assert.equal(result.report.ok, true)
+  })
+
+  it('1.5: a version is the one of the package manager, not part of the name', async () => {
+    const { report } = await runText('validators: [{package: {java: {version: 1}}}]', {
+      ...debian('debian', ['java']),
+    })
+    assert.equal(report.ok, true)
+    const missing = await runText(
+      'validators: [{package: {java: {version: "2"}}}]',
+      debian('debian', ['java']),
+    )
+    assert.ok(missing.commands().some((line) => line.endsWith(' java=2')))
+  })
+
+  it('1.5: a package that was removed but not purged is not installed', async () => {
+    const status = 'Package: java\nStatus: deinstall ok config-files\nVersion: 1\n\n'
+    const { report } = await runText(PACKAGE, {
+      files: { '/var/lib/dpkg/status': status },
+      mode: 'test-only',
+    })
+    assert.equal(report.verdicts[0]?.status, 'differs')
+  })
+
+  it('1.6: one distribution has one name, and recipes may use any of its spellings', async () => {
+    for (const id of ['rhel', 'redhat', 'redhatenterpriseserver']) {
+      const names = ['rhel', 'redhat', 'redhatenterpriseserver']
+      assert.equal(toFacts(`ID=${id}\n`, '').distro, 'rhel')
+      for (const name of names) {
+        const result = await run(`validators: [{os_case: [{${name}: [{script: ok}]}]}]`, {
+          files: osRelease(id),
+        })
+        assert.deepEqual(ran(result), ['ok 0'], `${id} as ${name}`)
+      }
+    }
+  })
+
+  it('1.9: output has no line end, and may have several lines', async () => {
+    const { report } = await run('validators: [{script: {out: {output: made}}}]', {
+      answers: [{ to: /\/out$/, give: { stdout: 'one\ntwo\n' } }],
+    })
+    assert.equal(report.args['made'], 'one\ntwo')
+  })
+
+  it('2.2: a validation that may repair passes the arguments on', async () => {
+    const { report } = await run(
+      'arguments: {java: {required: true}}\nvalidators: [{script: {later: {env_vars: [java]}}}]',
+      { values: { java: 'openjdk' } },
+    )
+    assert.equal(report.ok, true)
+    assert.equal(report.args['java'], 'openjdk')
+  })
+})

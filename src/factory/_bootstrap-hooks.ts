@@ -2,7 +2,7 @@
 import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { BaseKey } from '../recipes/base-schema.ts'
-import { formatSources, withoutPasswords } from './apt-sources.ts'
+import { formatSources, withoutPasswords } from '../guests/apt-sources.ts'
 import type { BuildSources } from './choose-sources.ts'
 import type { OsJob } from './os-builder.ts'
 import { makeSystemFiles } from './system-files.ts'

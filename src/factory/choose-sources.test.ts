@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { BaseKey } from '../recipes/base-schema.ts'
-import { type HostApt, parseSourcesList } from './apt-sources.ts'
+import { type HostApt, parseSourcesList } from '../guests/apt-sources.ts'
 import { chooseSources } from './choose-sources.ts'
 
 const bookworm: BaseKey = { distro: 'debian', release: 'bookworm' }

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { Failure } from '../base/failure.ts'
 import type { BaseKey } from '../recipes/base-schema.ts'
-import type { AptSource, HostApt } from './apt-sources.ts'
+import type { AptSource, HostApt } from '../guests/apt-sources.ts'
 
 /** Sources of a build: the main archive with its updates first, then security. */
 export interface BuildSources {

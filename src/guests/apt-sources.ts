@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../base/failure.ts'
-import { parseControl } from '../guests/dpkg.ts'
+import { parseControl } from './dpkg.ts'
 import { toFacts } from '../remotes/facts.ts'
 
 /** Archives of the same release that one mirror has. */

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { isFailure } from '../base/failure.ts'
 import { newMarker } from './_contract-commands.ts'
 import { failsWith } from './fails-with.ts'
+import { waitUntilGone } from './processes.ts'
 import type { RemoteAbilities, Subject } from './remote-contract.ts'
 
 export function describeEnd(subject: Subject, { runs }: RemoteAbilities): void {
@@ -32,7 +33,7 @@ export function describeEnd(subject: Subject, { runs }: RemoteAbilities): void {
 
     if (runs)
       it('ends a running command when the connection is cut, and says so', async (t) => {
-        if (!subject.cut || subject.interrupt)
+        if (!subject.cut || subject.interrupt || subject.finishEnds)
           return t.diagnostic('nothing to cut here, or interrupted instead')
         const { begun, ended } = runForever()
         await begun
@@ -44,7 +45,8 @@ export function describeEnd(subject: Subject, { runs }: RemoteAbilities): void {
 
     if (runs)
       it('ends a running command when interrupted, and starts no other', async (t) => {
-        if (!subject.interrupt) return t.diagnostic('opened without a signal to interrupt it by')
+        if (!subject.interrupt || subject.finishEnds)
+          return t.diagnostic('opened without a signal to interrupt it by, or finished already')
         const { begun, ended } = runForever()
         await begun
         subject.interrupt()
@@ -61,18 +63,18 @@ export function describeEnd(subject: Subject, { runs }: RemoteAbilities): void {
 
     if (runs)
       it('leaves no process running that it was waiting for', async () => {
-        assert.deepEqual(await sleepersOnThisHost(marker), [])
+        for (const id of await sleepersOnThisHost(marker)) await waitUntilGone(id)
       })
   })
 }
 
 /** Processes of this host, in whatever namespace, that sleep for `marker` seconds. */
-async function sleepersOnThisHost(marker: string): Promise<string[]> {
-  const found: string[] = []
+async function sleepersOnThisHost(marker: string): Promise<number[]> {
+  const found: number[] = []
   for (const id of await readdir('/proc')) {
     if (!/^\d+$/.test(id)) continue
     const line = await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')
-    if (line === `sleep\0${marker}\0`) found.push(id)
+    if (line === `sleep\0${marker}\0`) found.push(Number(id))
   }
   return found
 }

@@ -22,6 +22,8 @@ export interface RemoteUnderTest {
   base: string
   /** Directories of the guest that must hold after all cases what they held before. */
   untouched?: readonly string[]
+  /** Finishing ends it: after that it can only be closed, so nothing here interrupts or cuts it. */
+  finishEnds?: true
   /** Aborts the signal of the context the remote was opened with. */
   interrupt?: () => void
   /** Cuts the connection as an accident would. Called last; nothing but closing works after it. */

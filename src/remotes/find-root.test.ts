@@ -36,6 +36,13 @@ const find = async (disk: Disk, named?: string) => {
 const DEBIAN = { '/etc/os-release': 'ID=debian\nPRETTY_NAME="Debian 12"\n' }
 const FEDORA = { '/usr/lib/os-release': 'ID=fedora\nPRETTY_NAME="Fedora 41"\n' }
 
+const guest = (fstab: string) => ({ ...DEBIAN, '/etc/fstab': fstab })
+
+/** A guest that mounts a disk which is not there. */
+const missing = (options: string): Disk => ({
+  '/dev/sda1': { files: guest(`/dev/vdb1 /var ext4 ${options}`) },
+})
+
 describe('the root of a disk', () => {
   it('is the file system with an os-release, in either place', async () => {
     assert.deepEqual(
@@ -115,8 +122,6 @@ describe('the root of a disk', () => {
 })
 
 describe('what a guest mounts', () => {
-  const guest = (fstab: string) => ({ ...DEBIAN, '/etc/fstab': fstab })
-
   it('is found by UUID, label, partition or device name, parents first', async () => {
     const fstab = `
       # a comment
@@ -152,16 +157,13 @@ describe('what a guest mounts', () => {
   })
 
   it('must be on the disk, unless the guest boots without it', async () => {
-    const missing = (options: string) => ({
-      '/dev/sda1': { files: guest(`/dev/vdb1 /var ext4 ${options}`) },
-    })
     await assert.rejects(find(missing('defaults')), /mounts \/dev\/vdb1 at \/var/)
     assert.equal((await find(missing('nofail'))).length, 1)
     assert.equal((await find(missing('noauto'))).length, 1)
   })
 
-  it('is not confused by an fstab that is no fstab', async () => {
-    await fc.assert(
+  it('is not confused by an fstab that is no fstab', () => {
+    fc.assert(
       fc.property(fc.string(), (text) => {
         for (const { at, what } of parseFstab(text))
           assert.ok(at.startsWith('/') && !what.startsWith('#'))

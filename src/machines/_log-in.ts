@@ -9,9 +9,11 @@ import type { GuestConnection } from './boot-report.ts'
 /** How long things take, in milliseconds. */
 export interface Pace {
   /** For the whole boot. */
-  timeoutMs: number
+  bootMs: number
   /** After this a guest that is silent on the serial console is tried by SSH. */
   quietMs: number
+  /** For one attempt to log in. */
+  attemptMs: number
   /** What a guest that is up is given for its last services. */
   patienceMs: number
 }
@@ -24,7 +26,6 @@ export interface Underway {
   context: Context
 }
 
-const ATTEMPT_MS = 60_000
 const BETWEEN_ATTEMPTS_MS = 3000
 /** Time that is left for the answers when cloud-init takes all the rest. */
 const ANSWER_MS = 30_000
@@ -38,15 +39,15 @@ export async function logIn(test: Underway): Promise<Login | undefined> {
   await untilUp(test)
   let login: Login | undefined
   let settledAtMs: number | undefined
-  while (!watch.hopeless && watch.elapsedMs < pace.timeoutMs) {
-    login = await runInGuest(connection, 'true', ATTEMPT_MS, context.signal)
+  while (!watch.hopeless && watch.elapsedMs < pace.bootMs) {
+    login = await runInGuest(connection, 'true', pace.attemptMs, context.signal)
     if (login.outcome === 'logged-in') {
       watch.note('logged-in', `${connection.user} by SSH`)
       return login
     }
     // A guest that has done all it does on its first boot will not answer otherwise later.
     if (isSettled(watch)) settledAtMs ??= watch.elapsedMs
-    if (settledAtMs !== undefined && watch.elapsedMs > settledAtMs + pace.patienceMs) break
+    if (settledAtMs !== undefined && watch.elapsedMs >= settledAtMs + pace.patienceMs) break
     await watch.until(() => false, watch.elapsedMs + BETWEEN_ATTEMPTS_MS, context.signal)
   }
   stopIfAborted(context)
@@ -57,8 +58,8 @@ export async function logIn(test: Underway): Promise<Login | undefined> {
 async function untilUp({ watch, pace, context }: Underway): Promise<void> {
   const { timeline } = watch
   const up = () => timeline.has('ssh') || timeline.has('login') || timeline.has('cloud-init-final')
-  await watch.until(up, Math.min(pace.quietMs, pace.timeoutMs), context.signal)
-  if (timeline.has('kernel')) await watch.until(up, pace.timeoutMs, context.signal)
+  await watch.until(up, Math.min(pace.quietMs, pace.bootMs), context.signal)
+  if (timeline.has('kernel')) await watch.until(up, pace.bootMs, context.signal)
 }
 
 function isSettled({ timeline }: BootWatch): boolean {
@@ -68,7 +69,7 @@ function isSettled({ timeline }: BootWatch): boolean {
 /** What the guest says of its first boot, once cloud-init has finished; undefined if it went away. */
 export async function askGuest(test: Underway): Promise<GuestAnswers | undefined> {
   const { watch, connection, pace, context } = test
-  const leftMs = Math.max(0, pace.timeoutMs - watch.elapsedMs)
+  const leftMs = Math.max(0, pace.bootMs - watch.elapsedMs)
   const script = guestScript(leftMs / 1000)
   const login = await runInGuest(connection, script, leftMs + ANSWER_MS, context.signal)
   return login.outcome === 'logged-in' ? parseGuestAnswers(login.stdout) : undefined

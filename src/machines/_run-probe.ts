@@ -92,7 +92,8 @@ function whyNot(ended: End, reached: string, stderr: string): string {
   const next = Object.keys(FEATS).find((letter) => !reached.includes(letter)) ?? 'S'
   const feat = FEATS[next]
   if (ended === 'timeout') return `a guest of ours hung at ${feat}`
-  const line = stderr.split('\n').find((text) => /error|fail|not|could/i.test(text)) ?? ''
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '')
+  const line = lines.find((text) => /error|fail|unable/i.test(text)) ?? lines[0] ?? ''
   const said = line
     .replace(/^\S*qemu-system-\w+: */, '')
     .slice(0, 200)

@@ -30,6 +30,8 @@ export interface BootTestOptions {
   accelerator: 'auto' | Accelerator['kind'] | Accelerator
   /** For the whole boot. Default 3 minutes under KVM, 15 when emulated. */
   timeoutMs?: number | undefined
+  /** How long single things are given; what the accelerator needs when left out. */
+  pace?: Partial<Omit<Pace, 'bootMs'>> | undefined
   /** Bytes. Default 1 GiB. */
   memory?: number | undefined
   /** Default 2. */
@@ -49,8 +51,8 @@ export interface BootTestOptions {
 
 /** What a guest needs by this host's processor, and what it needs emulated. */
 const PACES: Readonly<Record<Accelerator['kind'], Pace>> = {
-  kvm: { timeoutMs: 180_000, quietMs: 30_000, patienceMs: 20_000 },
-  tcg: { timeoutMs: 900_000, quietMs: 120_000, patienceMs: 90_000 },
+  kvm: { bootMs: 180_000, quietMs: 30_000, attemptMs: 20_000, patienceMs: 20_000 },
+  tcg: { bootMs: 900_000, quietMs: 120_000, attemptMs: 60_000, patienceMs: 90_000 },
 }
 
 /** A guest that has not begun to speak under KVM by then hangs, whatever the probe said. */
@@ -85,8 +87,9 @@ async function bootOnce(
   mayStall: boolean,
   context: Context,
 ): Promise<BootReport | undefined> {
-  const { image, format, sshUser: user = 'ingot', timeoutMs } = options
-  const pace = { ...PACES[accelerator.kind], ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+  const { image, format, sshUser: user = 'ingot' } = options
+  const ownPace = PACES[accelerator.kind]
+  const pace = { ...ownPace, ...options.pace, bootMs: options.timeoutMs ?? ownPace.bootMs }
   await using directory = await openMachineDirectory(options.tempDir)
   const { keyFile, publicKey } = await makeOneTimeKey(directory.path)
   const imageSize = await diskSize({ path: image, format })
@@ -164,7 +167,7 @@ async function isStalled(watch: BootWatch, context: Context): Promise<boolean> {
 
 /** The prompt may come a little after sshd. */
 async function untilPrompt({ watch, pace, context }: Underway): Promise<void> {
-  const untilMs = Math.min(pace.timeoutMs, watch.elapsedMs + pace.patienceMs)
+  const untilMs = Math.min(pace.bootMs, watch.elapsedMs + pace.patienceMs)
   if (watch.timeline.has('kernel'))
     await watch.until(() => watch.timeline.has('login'), untilMs, context.signal)
   stopIfAborted(context)

@@ -50,7 +50,7 @@ const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
   {
     stage: 'initramfs',
     pattern:
-      /Run \/init as init process|^Loading, please wait|^Begin: |dracut(?:-\w+)?\[\d+\]|in initrd/,
+      /Run \/init as init process|^Loading, please wait|^Begin: |dracut(?:-[\w-]+)?\[\d+\]|in initrd/,
   },
   {
     stage: 'root-mounted',

@@ -70,7 +70,7 @@ export async function openQmp(stream: Duplex, onEvent: (event: QmpEvent) => void
     }
   })
   stream.on('error', (error) => lose(messageOf(error), error))
-  stream.on('close', () => lose('QEMU closed it'))
+  for (const end of ['end', 'close']) stream.on(end, () => lose('QEMU closed it'))
 
   const execute: Qmp['execute'] = (command, input = {}, timeoutMs = 30_000) => {
     if (lost) return Promise.reject(lost)

@@ -1,0 +1,37 @@
+import { MiB } from '../base/units.ts'
+
+/** What the guest does when it has said everything. */
+export type SerialGuestEnd = 'halt' | 'power-off' | 'reset'
+
+const TEXT_OFFSET = 0x40
+const SIGNATURE_OFFSET = 510
+
+const PRINT = `
+  fa  31 c0  8e d8  fc  ; 00        cli, ds = 0, cld
+  be 40 7c              ; 06        si = 7c40: the text
+  ac  84 c0  74 06      ; 09 again: next byte; 0? go on at 14
+  ba f8 03  ee          ; 0e        to port 3f8, the first serial port
+  eb f5                 ; 12        again
+`
+/** In 16 bits, for the ports of QEMU's q35 machine. */
+const ENDS: Readonly<Record<SerialGuestEnd, string>> = {
+  halt: '',
+  'power-off': 'ba 04 06  b8 00 20  ef  ; 2000 to port 604: ACPI sleep state 5',
+  reset: 'b0 fe  e6 64  ; fe to port 64: the keyboard controller resets the processor',
+}
+const STAY = 'f4  eb fd  ; hlt, for ever'
+
+/**
+ * The smallest guest there is, as a disk with a boot sector: it prints up to 445 bytes on the first
+ * serial port. It stands in for any guest, since what a boot test knows of one is what it prints.
+ */
+export function makeSerialGuest(text: string, end: SerialGuestEnd = 'halt'): Uint8Array {
+  const disk = Buffer.alloc(MiB) // SeaBIOS reads nothing from a disk of few sectors
+  const code = [PRINT, ENDS[end], STAY].join('\n').replaceAll(/;.*|\s/g, '')
+  disk.write(code, 'hex')
+  const bytes = Buffer.from(text)
+  if (bytes.length >= SIGNATURE_OFFSET - TEXT_OFFSET) throw new Error('the text is too long')
+  bytes.copy(disk, TEXT_OFFSET)
+  disk.writeUInt16LE(0xaa55, SIGNATURE_OFFSET)
+  return disk
+}

@@ -71,7 +71,7 @@ async function makePlace(options: Parameters<typeof makeTinyImage>[1] = {}) {
   return { own, image, digest, names, command, pack }
 }
 
-describe('ingot pack', { skip }, () => {
+describe('ingot pack', { skip, timeout: 300_000 }, () => {
   for (const format of ['raw', 'qcow2'] as const)
     it(`brings a ${format} image to the state of the recipe, keeps its format and mode, and finds it so the next time`, async () => {
       const { image, names, pack } = await makePlace({ format })
@@ -120,7 +120,7 @@ describe('ingot pack', { skip }, () => {
   it('leaves the image as it was on Ctrl-C, and nothing beside it', async () => {
     const { digest, names, command } = await makePlace()
     const before = await digest()
-    const child = startProcess(command('greeting', '--slow', 'yes'))
+    const child = startProcess(command('greeting', '--slow', 'yes', '--json'))
     const ended = exitOf(child, 'ingot')
     await untilItPrints(child, 'waiting')
     child.kill('SIGINT')
@@ -132,7 +132,7 @@ describe('ingot pack', { skip }, () => {
   it('leaves the image as it was when it is killed, and the next run clears the working copy away', async () => {
     const { digest, names, command, pack } = await makePlace()
     const before = await digest()
-    const child = startProcess(command('greeting', '--slow', 'yes'))
+    const child = startProcess(command('greeting', '--slow', 'yes', '--json'))
     const ended = exitOf(child, 'ingot')
     await untilItPrints(child, 'waiting')
     child.kill('SIGKILL')
@@ -191,7 +191,7 @@ describe('ingot pack', { skip }, () => {
     const before = await digest()
     // A file system of its own that has room for the image, but not for a copy.
     const script =
-      'mount -t tmpfs -o size=$((KIB * 3 / 2))k tmpfs "$1" && cp "$2" "$1/disk" && shift 2 && "$@"; code=$?; ls -A "$OLDPWD/small" >&2; exit $code'
+      'mount -t tmpfs -o size=$((KIB + KIB / 4))k tmpfs "$1" && cp "$2" "$1/disk" && shift 2 && "$@"; code=$?; ls -A "$OLDPWD/small" >&2; exit $code'
     const small = join(own, 'small')
     await mkdir(small)
     const words = command('greeting').map((word) => (word === image ? join(small, 'disk') : word))
@@ -241,12 +241,14 @@ describe('ingot pack', { skip }, () => {
   })
 })
 
-/** Waits until a process has printed `text` on its standard error. */
+/** Waits until a process has printed `text` on its standard error, and goes on reading it. */
 async function untilItPrints(child: ReturnType<typeof startProcess>, text: string): Promise<void> {
   let seen = ''
-  for await (const chunk of child.stderr ?? []) {
-    seen += String(chunk)
-    if (seen.includes(text)) return
-  }
-  assert.fail(`it ended before it printed '${text}': ${seen}`)
+  await new Promise<void>((resolve, reject) => {
+    child.stderr?.on('data', (chunk: Buffer) => {
+      seen += chunk.toString()
+      if (seen.includes(text)) resolve()
+    })
+    child.once('exit', () => reject(new Error(`it ended before it printed '${text}': ${seen}`)))
+  })
 }

@@ -61,7 +61,8 @@ function answerFor(error: unknown, json: boolean): number {
       process.stdout.write(
         `${JSON.stringify({ error: { code: error.code, title: FAILURES[error.code].title, message: error.message, details: error.details, fix: error.fix } })}\n`,
       )
-    process.stderr.write(`ingot: ${error.message}\n`)
+    const told = error.code === 'INTERRUPTED' ? 'interrupted' : error.message
+    process.stderr.write(`ingot: ${told}\n`)
     const { output } = error.details
     if (typeof output === 'string' && output.includes('\n'))
       process.stderr.write(`${output.replaceAll(/^/gm, '  | ')}\n`)
@@ -79,6 +80,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.done) // `ingot … | head`
   throw error
 })
+process.stderr.on('error', () => {}) // nobody listens any more: the work goes on
 try {
   process.exitCode = await main(words)
 } catch (error) {

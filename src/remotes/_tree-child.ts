@@ -9,7 +9,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../base/failure.ts'
 import { exitOf, runProcess, runTool, startProcess, stopProcess } from '../base/process.ts'
@@ -75,6 +75,8 @@ let attachment: Attachment
 let files: ReturnType<typeof openGuestFiles>
 /** Syncing is left to `finish`: until then the work is thrown away if anything happens. */
 let noSync: string | undefined
+/** Words for bwrap that let commands know the name servers of this host. */
+let resolver: string[] = []
 let undo: (() => void)[] = []
 let mounted: string[] = []
 let exporter: ChildProcess | undefined
@@ -306,10 +308,10 @@ async function prepare(): Promise<void> {
     writeFileSync(policy, POLICY_TEXT, { mode: 0o755 })
     undo.push(() => rmSync(policy, { force: true }))
   }
-  if (attachment.network) await prepareResolver()
+  if (attachment.network) prepareResolver()
 }
 
-async function prepareResolver(): Promise<void> {
+function prepareResolver(): void {
   if (!existsSync('/etc/resolv.conf') || !existsSync(resolveInGuest(root, '/etc'))) return
   const guest = resolveInGuest(root, '/etc/resolv.conf')
   if (guest.startsWith(join(resolveInGuest(root, '/run'), '/'))) {
@@ -323,8 +325,10 @@ async function prepareResolver(): Promise<void> {
       if (existsSync(guest) && statSync(guest).size === 0) rmSync(guest)
     })
   }
-  await runTool(['mount', '--bind', '/etc/resolv.conf', guest])
-  mounted.push(guest)
+  // Only commands see it, and only a copy, so that whoever writes there writes nothing of this host.
+  const copy = join(attachment.scratch, 'resolv.conf')
+  writeFileSync(copy, readFileSync('/etc/resolv.conf'))
+  resolver = ['--bind', copy, join('/', relative(root, guest))]
 }
 
 /** The words in front of a command of the guest. The environment travels as environment, never here. */
@@ -334,7 +338,7 @@ function sandboxed(): string[] {
   const opener = noSync === undefined ? [] : ['sh', '-c', 'exec 9<"$0" "$@"', noSync]
   return [
     ...opener,
-    'bwrap', '--bind', root, '/', '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/dev/shm',
+    'bwrap', '--bind', root, '/', ...resolver, '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/dev/shm',
     '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', ...network,
     ...(noSync === undefined ? [] : ['--seccomp', '9']), '--die-with-parent', '--new-session', '--chdir', '/',
     '--cap-drop', 'ALL', ...CAPABILITIES.flatMap((name) => ['--cap-add', `CAP_${name}`]),

@@ -110,6 +110,20 @@ describe('the sandbox', { skip }, () => {
     assert.notEqual(code, 0)
   })
 
+  it('lends its name servers to commands, and nobody writes to those of this host', async () => {
+    const { path, tempDir } = await place()
+    await makeTinyImage(path, { files: { '/etc/resolv.conf': 'nameserver 192.0.2.1\n' } })
+    const ours = await readFile('/etc/resolv.conf', 'utf8')
+    await using remote = await open({ path, tempDir, access: 'change', network: true })
+    assert.equal(await remote.runOk({ argv: ['cat', '/etc/resolv.conf'] }), ours)
+    assert.equal(await remote.readText('/etc/resolv.conf'), 'nameserver 192.0.2.1\n')
+    await remote.run({ argv: ['sh', '-c', 'echo taken over > /etc/resolv.conf'] })
+    await remote.writeFile('/etc/resolv.conf', 'nameserver 192.0.2.2\n')
+    assert.equal(await readFile('/etc/resolv.conf', 'utf8'), ours)
+    assert.equal(await remote.readText('/etc/resolv.conf'), 'nameserver 192.0.2.2\n')
+    await remote.finish()
+  })
+
   it('opens what fstab mounts on a partition of its own', async () => {
     const { path, tempDir } = await place()
     await makeTinyImage(path, { separate: '/var', size: 96 * MiB })

@@ -98,7 +98,7 @@ describe('download', () => {
       assert.equal((await bench.reconcile(steps))[0]?.status, 'changed')
       assert.deepEqual(
         unpacked.at(-1)?.filter((word) => !word.includes('/.ingot-')),
-        [...['tar', '-x', '-o', '-f', '-C', '/opt/tool', '--strip-components=1']],
+        ['tar', '-x', '-o', '-f', '-C', '/opt/tool', '--strip-components=1'],
       )
       assert.deepEqual(bench.files.list('/opt/tool'), ['README', 'bin'])
       assert.equal((await bench.reconcile(steps))[0]?.status, 'held')

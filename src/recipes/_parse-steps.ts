@@ -137,6 +137,7 @@ export class StepParser {
     const source = this.#source
     const below = (path: Path) => [...specPath, ...path]
     return {
+      isTest: specPath[0] === 'tests',
       readResource: (name, path) => {
         try {
           const content = this.#options.readResource(name)

@@ -57,6 +57,17 @@ export function parseTemplate(text: string): Template {
   }
 }
 
+/** Names of arguments that these texts use; a text that cannot be read uses none. */
+export function argumentsIn(texts: readonly string[]): string[] {
+  return texts.filter(isTemplate).flatMap((text) => {
+    try {
+      return parseTemplate(text).uses
+    } catch {
+      return [] // said where all templates are checked
+    }
+  })
+}
+
 /** Whether a text has anything to fill in. */
 export function isTemplate(text: string): boolean {
   return text.includes('{{') || text.includes('{%')

@@ -45,6 +45,8 @@ export interface Scene {
 
 /** What a validator may ask for while its specification is loaded. */
 export interface Loading {
+  /** The step is one of the recipe's `tests`: only ever checked. */
+  readonly isTest: boolean
   /** The file a step names, from the recipe's directories. A fault if there is none, or outside. */
   readResource(name: string, path: Path): Buffer
   /** The steps of a nested list. */
@@ -84,6 +86,11 @@ export interface LeafValidator extends Described {
   load?(spec: never, loading: Loading): unknown
   /** Short, for people: `package nginx, curl`. */
   title(options: never): string
+  /**
+   * Whether the check runs a command of the guest even where that is an image, so that reading alone
+   * cannot answer it; left out: it reads files.
+   */
+  needsCommand?(options: never): boolean
   /** Nothing means that all is as it should be. Changes nothing. */
   check(options: never, scene: Scene): Promise<Difference[]>
   /** Makes it so; left out: the step can only be checked. Says what it did, if there is more to say. */
@@ -118,8 +125,9 @@ export type Validator = LeafValidator | BranchValidator
 
 /** Types the literal of a leaf validator. */
 export function defineValidator<Spec, Options = Spec>(
-  validator: Omit<LeafValidator, 'kind' | 'load' | 'title' | 'check' | 'apply'> & {
+  validator: Omit<LeafValidator, 'kind' | 'load' | 'title' | 'needsCommand' | 'check' | 'apply'> & {
     title(options: Options): string
+    needsCommand?(options: Options): boolean
     check(options: Options, scene: Scene): Promise<Difference[]>
     apply?(
       options: Options,

@@ -11,8 +11,15 @@ import type { Verdict } from '../report.ts'
 import { defineBranch, type Loading, type Mode } from '../validator.ts'
 import type { Script } from './scripts.ts'
 
-/** The steps are checked one by one when they are loaded, so here any list will do. */
-const stepsSchema = Type.Array(Type.Unknown(), { title: 'a list of steps' })
+/**
+ * A nested list of steps. They are checked one by one when they are loaded, so that here any list
+ * will do; `$ref` is for editors, in the schema of whole recipes.
+ */
+const stepsSchema = Type.Unsafe<unknown[]>({
+  type: 'array',
+  title: 'a list of steps',
+  $ref: '#/$defs/steps',
+})
 
 interface Case {
   key: string
@@ -30,7 +37,7 @@ export const all = defineBranch<unknown[], readonly Step[]>({
     - service: nginx`,
   schema: stepsSchema,
   load: (spec, loading) => loading.loadSteps(spec, []),
-  title: (steps) => `all of ${steps.length}`,
+  title: () => 'all',
   children: (steps) => [{ label: 'all', steps }],
   run: (steps, _scene, runSteps) => runSteps(steps),
 })
@@ -57,7 +64,7 @@ export const any = defineBranch<unknown[], readonly Step[]>({
       )
     return steps
   },
-  title: (steps) => `any of ${steps.map((step) => step.title).join(' | ')}`,
+  title: () => 'any',
   children: (steps) => [{ label: 'any', steps }],
   run: async (steps, scene, runSteps) => {
     const modes: readonly Mode[] =
@@ -105,7 +112,7 @@ export const osCase = defineBranch<Record<string, unknown>[], readonly Case[]>({
         return { key, steps: loading.loadSteps(steps, [index, key]) }
       }),
     ),
-  title: (cases) => `os_case ${cases.map(({ key }) => key).join(' | ')}`,
+  title: () => 'os_case',
   children: toChildren,
   run: (cases, scene, runSteps) => {
     const names = namesOf(scene.facts)
@@ -144,8 +151,7 @@ export const argumentCase = defineBranch<
     lintCases(spec, loading)
     return { argument: spec.argument_name, cases: loadCases(spec.cases, ['cases'], loading) }
   },
-  title: ({ argument, cases }) =>
-    `argument_case ${argument}: ${cases.map(({ key }) => key).join(' | ')}`,
+  title: ({ argument }) => `argument_case ${argument}`,
   children: ({ cases }) => toChildren(cases),
   run: ({ argument, cases }, scene, runSteps) => {
     const value = scene.args.get(argument)

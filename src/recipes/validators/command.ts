@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { readAccounts, refuseAccountName } from '../../guests/accounts.ts'
 import type { CommandResult } from '../../remotes/remote.ts'
-import { defineValidator, type Scene } from '../validator.ts'
+import { argumentsIn } from '../template.ts'
+import { defineValidator, type Loading, type Scene } from '../validator.ts'
 import { demandText, expectText, isGuestPath } from './_texts.ts'
 
 type Words = string | string[]
@@ -65,6 +66,7 @@ what a check looks at, before and after. For anything longer, use \`script\`.`,
   load: (spec, loading) => {
     if (spec.unless === undefined && spec.creates === undefined)
       loading.fault([], "wanted 'unless' or 'creates', so that a check can tell whether it is done")
+    refuseSecrets(spec, loading)
     expectText(loading, ['creates'], spec.creates, isGuestPath)
     expectText(loading, ['directory'], spec.directory, isGuestPath)
     expectText(loading, ['user'], spec.user, refuseAccountName)
@@ -73,6 +75,7 @@ what a check looks at, before and after. For anything longer, use \`script\`.`,
         loading.fault(['env', name], `'${name}' cannot be the name of an environment variable`)
     return spec
   },
+  needsCommand: ({ unless }) => unless !== undefined,
   title: ({ run }) => `command ${shorten(typeof run === 'string' ? run : run.join(' '))}`,
   check: async (options, scene) => {
     const { creates, unless } = options
@@ -95,6 +98,17 @@ what a check looks at, before and after. For anything longer, use \`script\`.`,
     )
   },
 })
+
+/** Every process of the guest sees the words that another was started with. */
+function refuseSecrets(spec: CommandOptions, loading: Loading): void {
+  for (const key of ['run', 'unless'] as const)
+    for (const name of argumentsIn([spec[key] ?? []].flat()))
+      if (loading.argument(name)?.secret)
+        loading.fault(
+          [key],
+          `'${name}' is a secret, and every process of the guest sees the words of a command; give it by env`,
+        )
+}
 
 async function runWords(
   words: Words,

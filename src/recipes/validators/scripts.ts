@@ -72,15 +72,15 @@ function loadScript(spec: ScriptSpec, loading: Loading): Script {
     output,
     looksAtTestOnly: looksAtTestOnly(content.toString()),
   }
-  for (const message of [...lintLoaded(script), ...lintScript(content)])
+  for (const message of [...lintLoaded(script, loading.isTest), ...lintScript(content)])
     loading.fault(path, `${name}: ${message}`, 'warning')
   return script
 }
 
-function lintLoaded(script: Script): string[] {
+function lintLoaded(script: Script, isTest: boolean): string[] {
   if (script.content.length === 0) return ['the script is empty']
-  // with an output, looking is what a script is for
-  if (script.looksAtTestOnly || script.output !== undefined) return []
+  // a test or a script with an output only ever looks
+  if (isTest || script.looksAtTestOnly || script.output !== undefined) return []
   return [
     'it never looks at test_only, so a check runs all of it; with test_only=1 it must change nothing and end with 1 if something is to be done',
   ]
@@ -121,6 +121,7 @@ the script prints, without the line end. With \`inline\` the key is just a label
   load: loadScript,
   title: ({ name }) => `script ${name}`,
   reconcile: 'apply',
+  needsCommand: () => true,
   check: async (options, scene) => {
     const result = await runScript(options, scene, true)
     return result.code === 0 ? [] : [toDifference(options, result)]
@@ -233,6 +234,7 @@ export const copyScript = defineValidator<ScriptSpec, CopiedFile>({
   },
   title: ({ name, target }) => `copy ${name} to ${target}`,
   reconcile: 'apply',
+  needsCommand: () => true,
   check: async (options, scene) => {
     await copy(options, scene)
     return []

@@ -27,7 +27,7 @@ export function formatRecipe(
     ['Steps', recipe.steps],
     ['Tests', recipe.tests],
   ] as const)
-    if (steps.length > 0)
+    if (steps.some((step) => flows.some((flow) => step.flows[flow] !== '-')))
       parts.push(
         formatTable(
           [bold(title), ...flows],

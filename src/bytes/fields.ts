@@ -1,5 +1,7 @@
 import { Failure, type FailureCode } from '../base/failure.ts'
 
+type Encoding = 'latin1' | 'utf8' | 'utf16le'
+
 /**
  * A binary structure in memory, read field by field at offsets inside it. Nothing outside its bytes
  * can be read, no number loses digits, and each fault says at which byte of the whole file it is.
@@ -11,6 +13,7 @@ export class Fields {
   /** Where the structure stands in the file or disk. */
   readonly start: number
   readonly #view: DataView
+  readonly #buffer: Buffer
   readonly #little: boolean
 
   constructor(
@@ -21,6 +24,7 @@ export class Fields {
     this.bytes = bytes
     this.start = place.start ?? 0
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#little = place.order !== 'big'
   }
 
@@ -54,23 +58,28 @@ export class Fields {
     return this.bytes.subarray(from, from + length)
   }
 
+  /** Text of `length` bytes. */
+  chars(at: number, length: number, encoding: Encoding = 'latin1'): string {
+    const from = this.#check(at, length)
+    return this.#buffer.toString(encoding, from, from + length)
+  }
+
+  /** Text of at most `length` bytes, up to the first NUL. */
+  text(at: number, length: number, encoding: Encoding = 'latin1'): string {
+    const text = this.chars(at, length, encoding)
+    const end = text.indexOf('\0')
+    return end < 0 ? text : text.slice(0, end)
+  }
+
   /** Whether these bytes, as Latin-1 text, stand at `at`; also asked behind the end. */
   holds(at: number, magic: string): boolean {
-    const found = this.bytes.subarray(at, at + magic.length)
-    return Buffer.from(found).toString('latin1') === magic
+    return this.#buffer.toString('latin1', at, at + magic.length) === magic
   }
 
   /** A part as a structure of its own. */
   part(name: string, at: number, length: number): Fields {
     const order = this.#little ? 'little' : 'big'
     return new Fields(this.slice(at, length), { name, start: this.start + at, order })
-  }
-
-  /** Text of at most `length` bytes, up to the first NUL. */
-  text(at: number, length: number, encoding: 'latin1' | 'utf8' | 'utf16le' = 'latin1'): string {
-    const text = Buffer.from(this.slice(at, length)).toString(encoding)
-    const end = text.indexOf('\0')
-    return end < 0 ? text : text.slice(0, end)
   }
 
   /** A failure about what stands at `at`, and what would help. */

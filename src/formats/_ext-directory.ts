@@ -65,27 +65,16 @@ function parseEntries(part: Fields, block: Superblock, into: Map<string, number>
     const length = raw === 0xffff || (raw === 0 && end >= 65536) ? end - at : raw
     const nameLength = block.fileTypes ? part.u8(at + 6) : part.u16(at + 6)
     if (length < 8 + nameLength || length % 4 !== 0 || at + length > end)
-      throw part.fault(
-        'IMAGE_UNSAFE',
-        at + 4,
-        `an entry of ${length} bytes, its name has ${nameLength}`,
-      )
-    if (inode !== 0) add(part, at, { inode, nameLength }, block, into)
+      throw part.fault('IMAGE_UNSAFE', at + 4, `an entry of ${length} bytes, name ${nameLength}`)
+    if (inode > block.inodes) throw part.fault('IMAGE_UNSAFE', at, `inode ${inode} does not exist`)
+    const name = inode === 0 ? '.' : nameAt(part, at + 8, nameLength)
+    if (name !== '.' && name !== '..' && !into.has(name)) into.set(name, inode)
     at += length
   }
 }
 
-function add(
-  part: Fields,
-  at: number,
-  { inode, nameLength }: { inode: number; nameLength: number },
-  block: Superblock,
-  into: Map<string, number>,
-): void {
-  const name = Buffer.from(part.slice(at + 8, nameLength)).toString()
-  if (name === '.' || name === '..') return
-  if (name === '' || name.includes('/') || name.includes('\0'))
-    throw part.fault('IMAGE_UNSAFE', at + 8, `${JSON.stringify(name)} cannot be the name of a file`)
-  if (inode > block.inodes) throw part.fault('IMAGE_UNSAFE', at, `inode ${inode} does not exist`)
-  if (!into.has(name)) into.set(name, inode)
+function nameAt(part: Fields, at: number, length: number): string {
+  const name = part.chars(at, length, 'utf8')
+  if (name !== '' && !/[/\0]/.test(name)) return name
+  throw part.fault('IMAGE_UNSAFE', at, `${JSON.stringify(name)} cannot be the name of a file`)
 }

@@ -456,10 +456,12 @@ describe('a file system made to harm', () => {
     await refuses(bytes, 'IMAGE_UNSAFE', /inode 2147483647 does not exist/)
   })
 
-  it('with a name that is a path is refused', async () => {
+  it('with a name that is a path, or holds a NUL byte, is refused', async () => {
     const bytes = await small(PLAIN)
-    bytes.write('/', (await place('bmap', '/directory')) + 24 + 8 + 2)
-    await refuses(bytes, 'IMAGE_UNSAFE', /cannot be the name of a file/)
+    for (const odd of ['/', '\0']) {
+      bytes.write(odd, (await place('bmap', '/directory')) + 24 + 8 + 2)
+      await refuses(bytes, 'IMAGE_UNSAFE', /cannot be the name of a file/)
+    }
   })
 
   it('with a link of a gigabyte is refused', async () => {

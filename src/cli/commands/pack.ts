@@ -41,8 +41,8 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
     const { recipe, values } = await readRecipeInput(file, command)
     const options = toImageRunOptions(flags, values, cli)
     if (flags.plan) {
-      const { formatPlan } = await import('../_plan.ts')
-      cli.print(formatPlan(recipe, values, flags.testOnly ? 'validate' : 'pack', cli.json))
+      const { printPlan } = await import('../_plan.ts')
+      printPlan(recipe, values, flags.testOnly ? 'validate' : 'pack', cli)
       return
     }
     const { checkImage, packImage } = await import('../../recipes/image-run.ts')

@@ -29,8 +29,8 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
     const cli = openCli(command)
     const { recipe, values } = await readRecipeInput(file, command)
     if (flags.plan) {
-      const { formatPlan } = await import('../_plan.ts')
-      cli.print(formatPlan(recipe, values, 'validate', cli.json))
+      const { printPlan } = await import('../_plan.ts')
+      printPlan(recipe, values, 'validate', cli)
       return
     }
     if (flags.image === undefined)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { runProcess } from '../base/process.ts'
-import { parseControl } from '../guests/dpkg.ts'
+import { parseControl } from '../guests/control-file.ts'
 
 const APT_HELPER = '/usr/lib/apt/apt-helper'
 

@@ -33,6 +33,7 @@ describe('sources of apt', () => {
         suites: ['stable'],
         components: ['main'],
         signedBy: '/etc/apt/keyrings/x.gpg',
+        architectures: ['amd64'],
       },
       { uris: ['http://flat.example/'], suites: ['./'], components: [], signedBy: undefined },
     ])
@@ -45,6 +46,8 @@ URIs: http://a.example/debian
  http://b.example/debian
 Suites: bookworm bookworm-updates
 Components: main
+Architectures: amd64 arm64
+Check-Valid-Until: no
 Signed-By:
  -----BEGIN PGP PUBLIC KEY BLOCK-----
  .
@@ -68,6 +71,8 @@ Suites: bookworm
         components: ['main'],
         signedBy:
           '-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQINBFit\n-----END PGP PUBLIC KEY BLOCK-----\n',
+        architectures: ['amd64', 'arm64'],
+        unexpiring: true,
       },
     ])
   })

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '../base/failure.ts'
-import { parseControl } from './dpkg.ts'
+import { parseControl } from './control-file.ts'
 import { toFacts } from '../remotes/facts.ts'
 
 /** Archives of the same release that one mirror has. */
@@ -13,6 +13,12 @@ export interface AptSource {
   components: readonly string[]
   /** A key ring's path, or an armoured key; undefined: apt's trusted keys. */
   signedBy: string | undefined
+  /** Only for these; for all of the system when left out. */
+  architectures?: readonly string[]
+  /** Taken without a signature. */
+  trusted?: true
+  /** Taken however old the archive says it is: of snapshots. */
+  unexpiring?: true
 }
 
 /** What is known of this host's apt. */
@@ -29,13 +35,23 @@ export function parseSourcesList(text: string): AptSource[] {
       line,
     )
     if (match?.[2] === undefined || match[3] === undefined) return []
-    const signedBy = /(?:^|\s)signed-by=(\S+)/i.exec(match[1] ?? '')?.[1]
+    const options = new Map(
+      words(match[1]).map((word) => [
+        word.replace(/=.*/, '').toLowerCase(),
+        word.replace(/^[^=]*=/, ''),
+      ]),
+    )
     return [
       {
         uris: [match[2]],
         suites: [match[3]],
         components: words(match[4]),
-        signedBy,
+        signedBy: options.get('signed-by'),
+        ...limitsOf(
+          options.get('arch')?.split(','),
+          options.get('trusted'),
+          options.get('check-valid-until'),
+        ),
       },
     ]
   })
@@ -51,7 +67,24 @@ export function parseSourcesDeb822(text: string): AptSource[] {
       suites: words(stanza.get('suites')),
       components: words(stanza.get('components')),
       signedBy: toSignedBy(stanza.get('signed-by')),
+      ...limitsOf(
+        stanza.has('architectures') ? words(stanza.get('architectures')) : undefined,
+        stanza.get('trusted'),
+        stanza.get('check-valid-until'),
+      ),
     }))
+}
+
+function limitsOf(
+  architectures: string[] | undefined,
+  trusted: string | undefined,
+  checkValidUntil: string | undefined,
+): Pick<AptSource, 'architectures' | 'trusted' | 'unexpiring'> {
+  return {
+    ...(architectures && { architectures }),
+    ...(trusted?.toLowerCase() === 'yes' && { trusted: true }),
+    ...(checkValidUntil?.toLowerCase() === 'no' && { unexpiring: true }),
+  }
 }
 
 /** What this host's apt is configured for; empty on hosts without apt. */
@@ -70,16 +103,20 @@ export async function readHostApt(root = '/'): Promise<HostApt> {
   return { sources, distro, codename }
 }
 
-/** Sources in deb822 form, to be checked with the keys in the file `signedBy`. */
-export function formatSources(sources: readonly AptSource[], signedBy: string): string {
-  const stanzas = sources.map(({ uris, suites, components }) =>
-    [
-      'Types: deb',
-      `URIs: ${uris.join(' ')}`,
-      `Suites: ${suites.join(' ')}`,
-      `Components: ${components.join(' ')}`,
-      `Signed-By: ${signedBy}\n`,
-    ].join('\n'),
+/** Sources in deb822 form, to be checked with the keys in the file `signedBy`, or with apt's own. */
+export function formatSources(sources: readonly AptSource[], signedBy: string | undefined): string {
+  const stanzas = sources.map(
+    ({ uris, suites, components, architectures, trusted, unexpiring }) =>
+      [
+        'Types: deb',
+        `URIs: ${uris.join(' ')}`,
+        `Suites: ${suites.join(' ')}`,
+        ...(components.length > 0 ? [`Components: ${components.join(' ')}`] : []),
+        ...(architectures ? [`Architectures: ${architectures.join(' ')}`] : []),
+        ...(trusted ? ['Trusted: yes'] : []),
+        ...(unexpiring ? ['Check-Valid-Until: no'] : []),
+        ...(signedBy === undefined ? [] : [`Signed-By: ${signedBy}`]),
+      ].join('\n') + '\n',
   )
   return stanzas.join('\n')
 }

@@ -5,7 +5,8 @@ import { makeContext } from '../base/context.ts'
 import { openRemote } from '../remotes/open-remote.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { makeScriptedRemote, type RemoteScript } from '../testing/scripted-remote.ts'
-import { dpkg, parseControl, parseDpkgStatus } from './dpkg.ts'
+import { parseControl } from './control-file.ts'
+import { dpkg, parseDpkgStatus } from './dpkg.ts'
 import { isVersion } from './package-manager.ts'
 
 const STATUS = `Package: dpkg

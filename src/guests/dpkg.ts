@@ -1,13 +1,14 @@
 /** dpkg and apt: Debian, Ubuntu and their kin. What is installed is read from dpkg's status file. */
 import type { CommandResult, Remote } from '../remotes/remote.ts'
+import { isNotFound, toAptFailure } from './_apt-complaints.ts'
+import { parseControl } from './control-file.ts'
+import { canFetchPackages, fetchPackages, installFetched } from './fetch-packages.ts'
 import {
-  type Complaint,
   type InstalledPackage,
   type InstallOptions,
   isVersion,
   type PackageManager,
   type PackageSpec,
-  toPackageFailure,
 } from './package-manager.ts'
 
 const STATUS_FILE = '/var/lib/dpkg/status'
@@ -15,30 +16,6 @@ const LISTS = '/var/lib/apt/lists'
 const LISTS_AGE_S = 3600
 /** Lists older than any of these know nothing of a repository that was added. */
 const SOURCES = ['/etc/apt/sources.list', '/etc/apt/sources.list.d']
-
-/**
- * Stanzas of a control file, keys in lower case. Lines that continue a field are joined by newlines.
- * Source: deb822(5).
- */
-export function parseControl(text: string): ReadonlyMap<string, string>[] {
-  const stanzas: Map<string, string>[] = []
-  let stanza = new Map<string, string>()
-  let field = ''
-  for (const line of text.split('\n')) {
-    if (line.trim() === '') {
-      if (stanza.size > 0) stanzas.push(stanza)
-      stanza = new Map()
-      field = ''
-    } else if (line.startsWith(' ') || line.startsWith('\t')) {
-      if (field !== '') stanza.set(field, `${stanza.get(field)}\n${line.slice(1)}`)
-    } else if (!line.startsWith('#')) {
-      const colon = line.indexOf(':')
-      field = colon > 0 ? line.slice(0, colon).toLowerCase() : ''
-      if (field !== '') stanza.set(field, line.slice(colon + 1).trim())
-    }
-  }
-  return stanza.size > 0 ? [...stanzas, stanza] : stanzas
-}
 
 /**
  * Packages whose files are in place and configured. A package of a foreign architecture is called
@@ -100,38 +77,6 @@ const APT_OPTIONS = [
 ]
 const APT_GET = ['apt-get', '-q', '-y', ...APT_OPTIONS.flatMap((option) => ['-o', option])]
 
-const NOT_FOUND =
-  /E: Unable to locate package|E: Version '.*' for '.*' was not found|has no installation candidate/
-
-const COMPLAINTS: readonly Complaint[] = [
-  {
-    pattern: /E: Unable to locate package (\S+)/,
-    code: 'STEP_FAILED',
-    message: "the repositories of the guest have no package '$1'",
-  },
-  {
-    pattern: /E: Version '(.*)' for '(.*)' was not found/,
-    code: 'STEP_FAILED',
-    message: "the repositories of the guest have no version '$1' of '$2'",
-  },
-  {
-    pattern: /E: Package '(.*)' has no installation candidate/,
-    code: 'STEP_FAILED',
-    message: "the repositories of the guest have no package that can be installed as '$1'",
-  },
-  {
-    pattern:
-      /(Temporary failure resolving '.*?'|Could not resolve '.*?'|Could not connect to \S+|Connection timed out.*|Connection failed.*|Unable to connect to \S+|\d{3} {2}[A-Z][\w ]+ \[IP.*?\])/,
-    code: 'DOWNLOAD_FAILED',
-    message: 'a mirror of the guest does not answer: $1',
-  },
-  {
-    pattern: /E: Failed to fetch (\S+)/,
-    code: 'DOWNLOAD_FAILED',
-    message: 'a mirror of the guest does not give $1',
-  },
-]
-
 async function runApt(
   remote: Remote,
   words: readonly string[],
@@ -148,7 +93,7 @@ async function runApt(
 /** Brings the lists of packages up to date; the complaints of mirrors, which apt only warns of. */
 async function refresh(remote: Remote, options: InstallOptions): Promise<CommandResult> {
   const result = await runApt(remote, ['update'], options)
-  if (result.code !== 0) throw toPackageFailure(remote, 'apt-get update', result, COMPLAINTS)
+  if (result.code !== 0) throw toAptFailure(remote, 'apt-get update', result)
   // An update that changed nothing leaves no trace; this one lets the next step see that it was made.
   await remote.run({ argv: ['touch', '-c', LISTS] })
   return result
@@ -189,6 +134,10 @@ export const dpkg: PackageManager = {
   },
 
   install: async (remote, specs, options) => {
+    if (await canFetchPackages(remote)) {
+      const fetched = await fetchPackages(remote, specs, options)
+      if (fetched) return await installFetched(remote, fetched, options)
+    }
     const words = specs.map(toAptWord)
     const pinned = specs.some(({ version }) => version !== undefined)
     const argv = ['install', ...(pinned ? ['--allow-downgrades'] : []), '--', ...words]
@@ -196,20 +145,11 @@ export const dpkg: PackageManager = {
     if (!(await areListsFresh(remote, options))) refreshed = await refresh(remote, options)
     let result = await runApt(remote, argv, options)
     // Lists may lack what the mirror has, or name files that it has no more.
-    const isStale = NOT_FOUND.test(result.stderr) || /404 {2}Not Found/.test(result.stderr)
+    const isStale = isNotFound(result) || /404 {2}Not Found/.test(result.stderr)
     if (result.code !== 0 && refreshed === undefined && isStale) {
       refreshed = await refresh(remote, options)
       result = await runApt(remote, argv, options)
     }
-    if (result.code === 0) return
-    const whole = NOT_FOUND.test(result.stderr) && refreshed ? mirrorTrouble(refreshed) : undefined
-    throw toPackageFailure(remote, 'apt-get install', whole ?? result, COMPLAINTS)
+    if (result.code !== 0) throw toAptFailure(remote, 'apt-get install', result, refreshed)
   },
-}
-
-/** A package may be missing only because a mirror did not answer, of which the update warned. */
-function mirrorTrouble(refreshed: CommandResult): CommandResult | undefined {
-  return /Failed to fetch|^Err:/m.test(`${refreshed.stdout}\n${refreshed.stderr}`)
-    ? refreshed
-    : undefined
 }

@@ -4,12 +4,12 @@
  * input and output have no limit and are told while they come, and libguestfs stays free for files.
  * A command costs a twentieth of what libguestfs's own `sh` costs, which prepares the guest anew.
  *
- * | port      | to the agent                                             | from the agent            |
- * | --------- | -------------------------------------------------------- | ------------------------- |
- * | `control` | `run ID SECONDS SCRIPT INPUT MARK` and as many bytes of  | `ready`, `alive`,         |
- * |           | script and of input; `quit`                              | `done ID CODE` or `late`  |
- * | `stdout`  |                                                          | what it prints, then MARK |
- * | `stderr`  |                                                          | the same                  |
+ * | port      | to the agent                                       | from the agent                        |
+ * | --------- | -------------------------------------------------- | ------------------------------------- |
+ * | `control` | `run ID SECONDS SIZE INPUT NONCE` and as many      | `ready`, `alive`, `done ID CODE`; the |
+ * |           | bytes of script and of input; `quit`               | code is `late` when it was killed     |
+ * | `stdout`  |                                                    | what it prints, then a mark           |
+ * | `stderr`  |                                                    | the same                              |
  */
 import { Failure } from '../base/failure.ts'
 import { plainEnvironment } from './plain-environment.ts'
@@ -102,7 +102,7 @@ carry_out() { # SECONDS, or 0 for no limit: sets code
 exec 8<>$directory/ended 9<>$(port control)
 echo ready >&9
 while :; do
-  read -r -u 9 what id seconds size input mark || { sleep 0.1; continue; }
+  read -r -u 9 what id seconds size input nonce || { sleep 0.1; continue; }
   case $what in
     run)
       if [ $size -le 4096 ]; then read -r -N $size -u 9 script; else script=$(head -c $size <&9); fi
@@ -111,8 +111,8 @@ while :; do
       carry_out $seconds
       script=
       : >$directory/input
-      printf %s $mark >&6
-      printf %s $mark >&7
+      printf '\\036%s %s\\n' $nonce $id >&6
+      printf '\\036%s %s\\n' $nonce $id >&7
       echo done $id $code >&9 ;;
     quit) break ;;
   esac

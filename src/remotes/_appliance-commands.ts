@@ -7,6 +7,7 @@ import { BoundedOutput } from '../base/bounded-output.ts'
 import { Failure } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { type Port, PORTS, scriptOf } from './_appliance-agent.ts'
+import { MarkedStream } from './_marked-stream.ts'
 import type { Command, CommandResult } from './remote.ts'
 
 /** How much of each stream is kept: as of commands on this host. */
@@ -37,19 +38,21 @@ export async function openPorts(directory: string): Promise<Record<Port, Socket>
 /** Waits for the agent at the other end of the ports. Fails with REMOTE_LOST. */
 export async function openCommands(ports: Record<Port, Socket>): Promise<Commands> {
   const lines = linesOf(ports.control)
-  const stdout = untilMark(ports.stdout)
-  const stderr = untilMark(ports.stderr)
+  const nonce = randomBytes(16).toString('hex')
+  const stdout = sharesOf(ports.stdout, nonce)
+  const stderr = sharesOf(ports.stderr, nonce)
   if ((await lines.next()) !== 'ready')
     throw new Failure('REMOTE_LOST', 'the agent in the appliance is not ready')
 
   const nextAnswer = async (): Promise<string> => {
-    const line = await lines.next()
-    return line === 'alive' ? await nextAnswer() : line
+    for (;;) {
+      const line = await lines.next()
+      if (line !== 'alive') return line
+    }
   }
 
   const runOne: Commands['run'] = async (command, onOutput) => {
     const id = randomBytes(8).toString('hex')
-    const mark = `\u0001end-${randomBytes(16).toString('hex')}`
     const script = Buffer.from(scriptOf(command))
     const input = Buffer.from(command.input ?? '')
     if (input.length > MAX_INPUT)
@@ -61,10 +64,10 @@ export async function openCommands(ports: Record<Port, Socket>): Promise<Command
     const kept = { stdout: new BoundedOutput(MAX_OUTPUT), stderr: new BoundedOutput(MAX_OUTPUT) }
     const ended = Promise.all([
       nextAnswer(),
-      stdout.read(mark, tee(kept.stdout, onOutput)),
-      stderr.read(mark, tee(kept.stderr, onOutput)),
+      stdout.read(tee(kept.stdout, onOutput)),
+      stderr.read(tee(kept.stderr, onOutput)),
     ])
-    ports.control.write(`run ${id} ${seconds} ${script.length} ${input.length} ${mark}\n`)
+    ports.control.write(`run ${id} ${seconds} ${script.length} ${input.length} ${nonce}\n`)
     ports.control.write(script)
     ports.control.write(input)
     const [line] = await ended
@@ -108,27 +111,15 @@ function tee(kept: BoundedOutput, onOutput: (text: string) => void): (chunk: Buf
   }
 }
 
-/** One command's share of a stream. */
-interface Share {
-  mark: Buffer
-  take: (chunk: Buffer) => void
-  end: (why?: Failure) => void
-}
-
-/** What comes from a port, up to a mark that no output holds by chance. Output of nobody is dropped. */
-function untilMark(socket: Socket) {
-  let share: Share | undefined
-  let held: Buffer = Buffer.alloc(0)
+/** What each command prints on a port, up to the mark that the agent sets behind it. */
+function sharesOf(socket: Socket, nonce: string) {
+  const stream = new MarkedStream(nonce)
+  let share: { take: (chunk: Buffer) => void; end: (why?: Failure) => void } | undefined
   let lost: Failure | undefined
   socket.on('data', (chunk: Buffer) => {
-    if (share === undefined) return
-    const { mark, take, end } = share
-    const all = held.length > 0 ? Buffer.concat([held, chunk]) : chunk
-    const at = all.indexOf(mark)
-    const safe = at >= 0 ? at : all.length - beginningOf(mark, all)
-    if (safe > 0) take(all.subarray(0, safe))
-    held = at >= 0 ? Buffer.alloc(0) : Buffer.from(all.subarray(safe))
-    if (at >= 0) end()
+    for (const part of stream.push(chunk))
+      if (typeof part === 'string') share?.end()
+      else share?.take(part)
   })
   socket.on('error', () => {}) // the close that follows says enough
   socket.once('close', () => {
@@ -136,7 +127,7 @@ function untilMark(socket: Socket) {
     share?.end(lost)
   })
   return {
-    read: (mark: string, take: (chunk: Buffer) => void): Promise<void> =>
+    read: (take: (chunk: Buffer) => void): Promise<void> =>
       new Promise((resolve, reject) => {
         const end = (why?: Failure) => {
           share = undefined
@@ -144,16 +135,9 @@ function untilMark(socket: Socket) {
           else resolve()
         }
         if (lost) end(lost)
-        else share = { mark: Buffer.from(mark), take, end }
+        else share = { take, end }
       }),
   }
-}
-
-/** How many bytes at the end of `all` may be the beginning of `mark`. */
-function beginningOf(mark: Buffer, all: Buffer): number {
-  const from = all.lastIndexOf(mark[0] ?? 0)
-  if (from < 0 || all.length - from >= mark.length) return 0
-  return mark.subarray(0, all.length - from).equals(all.subarray(from)) ? all.length - from : 0
 }
 
 /** Lines from the control port, one at a time. Fails with REMOTE_LOST. */

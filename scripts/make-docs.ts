@@ -1,0 +1,117 @@
+/**
+ * Makes what is made from the code: the reference in docs/recipes.md, docs/failures.md, and
+ * schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { TSchema } from 'typebox'
+import { builtinValidators } from '../src/app/builtin.ts'
+import { FAILURES } from '../src/base/failure.ts'
+import { baseSchema, diskSchema } from '../src/recipes/base-schema.ts'
+import { recipeJsonSchema } from '../src/recipes/json-schema.ts'
+import { argumentSchema, stepSchema } from '../src/recipes/recipe-schema.ts'
+import type { Validator } from '../src/recipes/validator.ts'
+import { listKeys, nameShape } from '../src/schema/list-keys.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const BEGIN = '<!-- made by scripts/make-docs.ts: begin -->'
+const END = '<!-- made by scripts/make-docs.ts: end -->'
+
+/** Every generated file, by its path from the root, as it should be. */
+export function makeDocs(): Map<string, string> {
+  const page = readFileSync(join(ROOT, 'docs/recipes.md'), 'utf8')
+  return new Map([
+    ['docs/recipes.md', replaceMarked(page, makeReference(builtinValidators))],
+    ['docs/failures.md', makeFailures()],
+    [
+      'schema/recipe.schema.json',
+      `${JSON.stringify(recipeJsonSchema(builtinValidators), undefined, 2)}\n`,
+    ],
+  ])
+}
+
+function replaceMarked(page: string, text: string): string {
+  const begin = page.indexOf(BEGIN)
+  const end = page.indexOf(END)
+  if (begin < 0 || end < begin) throw new Error(`docs/recipes.md has lost the marks ${BEGIN}`)
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`
+}
+
+/** The reference of the recipe language. */
+function makeReference(validators: readonly Validator[]): string {
+  return [
+    '### Beside any validator',
+    keyTable(stepSchema),
+    '### An argument',
+    'What may stand below the name of an argument, in `arguments`.',
+    keyTable(argumentSchema),
+    '### `base` and `disk`',
+    'How `ingot build` makes the operating system and its disk. Other commands do not look at them.',
+    keyTable(baseSchema, 'base.'),
+    keyTable(diskSchema, 'disk.'),
+    '### Validators',
+    validators.map(({ name }) => `[\`${name}\`](#${name})`).join(' · '),
+    ...validators.map(makeEntry),
+  ].join('\n\n')
+}
+
+function makeEntry({ name, summary, description, example, schema }: Validator): string {
+  const form = nameShape(schema)
+  const rows = listKeys(schema)
+  return [
+    `#### \`${name}\``,
+    `${summary[0]?.toUpperCase()}${summary.slice(1)}.${description === undefined ? '' : ` ${description}`}`,
+    `\`\`\`yaml\n${example.trim()}\n\`\`\``,
+    ...(form === 'mapping'
+      ? []
+      : [`Written as: ${form.replace(/\bmapping$/, 'a mapping with these keys')}.`]),
+    ...(rows.length > 0 ? [keyTable(schema)] : []),
+  ].join('\n\n')
+}
+
+function keyTable(schema: TSchema, prefix = ''): string {
+  const rows = listKeys(schema).map(({ key, value, required, meaning }) =>
+    [`\`${prefix}${key}\`${required ? ' (needed)' : ''}`, value, meaning].map(toCell),
+  )
+  return toTable(['key', 'value', 'meaning'], rows)
+}
+
+/** The page of failures. */
+function makeFailures(): string {
+  const rows = Object.entries(FAILURES).map(([code, kind]) =>
+    [
+      `\`${code}\``,
+      String(kind.exit),
+      String(kind.status),
+      kind.title,
+      'fix' in kind ? kind.fix : '',
+    ].map(toCell),
+  )
+  return `# Failures
+
+Everything that can go wrong and was foreseen has a code. \`ingot\` prints the message, what usually helps, and ends with the exit
+code; with \`--json\` it prints \`{"error": {"code", "title", "message", "details", "fix"}}\`. Anything else is a bug in Ingot: exit code 70.
+
+Exit codes: 0 done · 1 failed · 2 wrong use · 3 not found · 4 the answer is no · 70 a bug · 130 interrupted.
+
+${toTable(['code', 'exit', 'HTTP', 'what it is', 'what usually helps'], rows)}
+
+<!-- made by scripts/make-docs.ts from src/base/failure.ts -->
+`
+}
+
+function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
+}
+
+function toCell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ')
+}
+
+if (process.argv[1] === import.meta.filename)
+  for (const [path, text] of makeDocs()) {
+    mkdirSync(dirname(join(ROOT, path)), { recursive: true })
+    writeFileSync(join(ROOT, path), text)
+  }

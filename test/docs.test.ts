@@ -1,0 +1,98 @@
+/** Pages that are made from the code are as the code is, and what they show works. */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { parse } from 'yaml'
+import { makeDocs } from '../scripts/make-docs.ts'
+import { builtinValidators, validatorMap } from '../src/app/builtin.ts'
+import { FAILURES } from '../src/base/failure.ts'
+import { parseRecipe } from '../src/recipes/parse-recipe.ts'
+import { formatFault } from '../src/recipes/read-recipe.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
+
+describe('what is made from the code', () => {
+  for (const [path, text] of makeDocs())
+    it(`${path} is as the code is (else run \`make docs\`)`, () => {
+      assert.equal(read(path), text)
+    })
+
+  it('docs/failures.md lists every failure, and no other', () => {
+    const listed = [...read('docs/failures.md').matchAll(/^\| `([A-Z_]+)` /gm)].map(
+      ([, code]) => code,
+    )
+    assert.deepEqual(listed, Object.keys(FAILURES))
+  })
+
+  it('docs/recipes.md lists every validator, and no other', () => {
+    const listed = [...read('docs/recipes.md').matchAll(/^#### `([a-z_]+)`/gm)].map(
+      ([, name]) => name,
+    )
+    assert.deepEqual(
+      listed,
+      builtinValidators.map(({ name }) => name),
+    )
+  })
+})
+
+describe('the YAML that the pages show', () => {
+  for (const page of ['docs/recipes.md', 'docs/sahara.md'])
+    for (const [index, yaml] of yamlOf(read(page)).entries())
+      it(`loads without a fault or a warning: ${page}, block ${index + 1}`, () => {
+        const { faults } = parseRecipe(toRecipe(yaml), {
+          file: page,
+          resourceRoots: [],
+          validators: validatorMap(),
+          readResource: () => Buffer.from('#!/bin/sh\n[ "$test_only" = 0 ]\n'),
+        })
+        const told = faults.map(formatFault)
+        // A piece of a recipe passes arguments that the whole would declare.
+        assert.deepEqual(
+          told.filter((line) => !/declared or set/.test(line)),
+          [],
+        )
+      })
+})
+
+describe('links between pages', () => {
+  it('lead to files that are there', () => {
+    for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
+      for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:\s]+\.md)(?:#[^)]*)?\)/g))
+        assert.doesNotThrow(() => read(join(page, '..', target)), `${page} links to ${target}`)
+  })
+})
+
+describe('the tests that docs/sahara.md names', () => {
+  const tests = globSync(['test/**/*.test.ts', 'src/**/*.test.ts'], { cwd: ROOT })
+  const page = read('docs/sahara.md')
+
+  it('are there, with the words that it quotes in their titles', () => {
+    const anchors = [...page.matchAll(/`([a-z-]+\.test\.ts)` “([^”]+)”/g)]
+    assert.ok(anchors.length > 30)
+    for (const [, name = '', words = ''] of anchors) {
+      const path = tests.find((one) => one.endsWith(`/${name}`))
+      assert.ok(path, name)
+      assert.ok(read(path).includes(words), `${name}: ${words}`)
+    }
+  })
+
+  it('stand in every row of a difference', () => {
+    const rows = page.slice(page.indexOf('## Differences'), page.indexOf('## Moving')).split('\n')
+    for (const row of rows.filter(
+      (line) => line.startsWith('| ') && !/^\| (Sahara|---)/.test(line),
+    ))
+      assert.match(row, /`[a-z-]+\.test\.ts` “[^”]+” \|$/)
+  })
+})
+
+function yamlOf(page: string): string[] {
+  return [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, yaml]) => yaml ?? '')
+}
+
+/** A block may be a whole recipe, or only its steps. */
+function toRecipe(yaml: string): string {
+  if (!Array.isArray(parse(yaml))) return yaml
+  return `validators:\n${yaml.replaceAll(/^/gm, '  ')}`
+}

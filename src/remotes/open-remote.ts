@@ -140,11 +140,13 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
         .split('\n')
         .slice(-20)
         .join('\n')
+      const isFull = /No space left on device/.test(output)
       throw new Failure(
-        'COMMAND_FAILED',
+        isFull ? 'NO_SPACE' : 'COMMAND_FAILED',
         `${driver.name}: ${command.argv[0]} ended with ${result.code}: ${output.split('\n').at(-1) || 'no output'}`,
         {
           details: { code: result.code, output },
+          ...(isFull && { fix: 'Give the guest a larger disk.' }),
         },
       )
     },

@@ -102,7 +102,7 @@ export interface Remote extends AsyncDisposable {
   facts(): Promise<Facts>
   /** Fails with REMOTE_CANNOT, COMMAND_TIMEOUT, REMOTE_LOST, INTERRUPTED. */
   run(command: Command): Promise<CommandResult>
-  /** As `run`, for a command that must succeed; its standard output. Fails with COMMAND_FAILED. */
+  /** As `run`, for a command that must succeed; its standard output. Fails with COMMAND_FAILED, NO_SPACE. */
   runOk(command: Command): Promise<string>
   /** Links followed; undefined if there is none. `limit` in bytes, default 64 MiB. */
   readFile(path: string, limit?: number): Promise<Uint8Array | undefined>

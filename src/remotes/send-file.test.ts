@@ -69,11 +69,14 @@ describe('a file that is sent', () => {
   })
 
   it('leaves nothing behind when the guest has no room for it', async () => {
-    const full: Answer = { to: 'sh', give: { code: 1, stderr: 'cat: write error: No space left' } }
+    const full: Answer = {
+      to: 'sh',
+      give: { code: 1, stderr: 'cat: write error: No space left on device' },
+    }
     const { driver, files } = makeScriptedRemote({ answers: [full] })
     await assert.rejects(
       sendFile(openRemote(driver, context), large, '/srv/large', {}, context),
-      failsWith('COMMAND_FAILED'),
+      failsWith('NO_SPACE'),
     )
     assert.deepEqual(files.list('/srv'), [])
   })

@@ -21,7 +21,7 @@ export interface Partition {
 export interface PartitionTable {
   /** `none`: no table; a file system may fill the whole disk. */
   kind: 'gpt' | 'mbr' | 'none'
-  /** In disk order of their numbers. */
+  /** In the order of their numbers. */
   partitions: readonly Partition[]
   /** What was odd but harmless, one sentence each. */
   notes: readonly string[]

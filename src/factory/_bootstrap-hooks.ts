@@ -26,6 +26,7 @@ here=$(dirname "$0")
 rm -f "$1"/etc/apt/sources.list.d/0000*.sources "$1/etc/resolv.conf"
 chmod -R u=rwX,go=rX "$here/after"
 cp -R "$here/after/." "$1/"
+touch "$1/var/lib/apt/lists" # as new as the sources, to which they belong
 `
 
 export interface BootstrapFiles {

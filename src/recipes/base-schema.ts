@@ -4,12 +4,7 @@
  */
 import { type Static, Type } from 'typebox'
 
-const url = (description: string) =>
-  Type.String({
-    pattern: '^(https?|file|copy)://?[^\\s"\']+$',
-    title: 'a URL such as https://mirror.example/debian',
-    description,
-  })
+const URL = '(https?|file|copy):/[^\\s"\']+'
 
 // Source: Debian policy 5.6.7.
 const packageName = Type.String({
@@ -42,10 +37,20 @@ export const baseSchema = Type.Object(
       Type.Literal('amd64', { description: 'the processor, as Debian calls it; default amd64' }),
     ),
     mirror: Type.Optional(
-      url('where packages come from; default: as in the apt configuration of the building host'),
+      Type.String({
+        pattern: `^${URL}$`,
+        title: 'a URL such as https://mirror.example/debian',
+        description:
+          'where packages come from; default: as in the apt configuration of the building host',
+      }),
     ),
     security_mirror: Type.Optional(
-      url('where security updates come from; default: as above, or the mirror if one is given'),
+      Type.String({
+        pattern: `^(none|${URL})$`,
+        title: 'a URL such as https://mirror.example/debian-security, or none',
+        description:
+          'where security updates come from; default: as above; for a mirror whose path has /debian, its /debian-security; none: from nowhere',
+      }),
     ),
     keyring: Type.Optional(
       Type.String({

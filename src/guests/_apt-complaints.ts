@@ -45,6 +45,11 @@ const COMPLAINTS: readonly Complaint[] = [
     message: 'a mirror of the guest does not answer: $1',
   },
   {
+    pattern: /E: The repository '(\S+).*' (?:is not signed|does not have a Release file)/,
+    code: 'DOWNLOAD_FAILED',
+    message: 'the repository $1 is not signed by a key that the guest trusts for it',
+  },
+  {
     pattern: /E: Failed to fetch (\S+)/,
     code: 'DOWNLOAD_FAILED',
     message: 'a mirror of the guest does not give $1',

@@ -131,8 +131,7 @@ async function gather(
 /** As apt names files it downloads: `jq_1%3a1.6_amd64.deb`. Source: apt's QuoteString. */
 function archiveNameOf({ name, version, architecture }: Planned): string {
   const [own = ''] = name.split(':')
-  const quoted = version.replaceAll('%', '%25').replaceAll('_', '%5f').replaceAll(':', '%3a')
-  return `${own}_${quoted}_${architecture}.deb`
+  return `${own}_${version.replaceAll(':', '%3a')}_${architecture}.deb`
 }
 
 const ACTIONS = { Inst: 'unpack', Conf: 'configure', Remv: 'remove' } as const

@@ -1,7 +1,6 @@
 /** dpkg and apt: Debian, Ubuntu and their kin. What is installed is read from dpkg's status file. */
 import type { CommandResult, Remote } from '../remotes/remote.ts'
 import { isNotFound, toAptFailure } from './_apt-complaints.ts'
-import { parseControl } from './control-file.ts'
 import { canFetchPackages, fetchPackages, installFetched } from './fetch-packages.ts'
 import {
   type InstalledPackage,
@@ -22,30 +21,38 @@ const SOURCES = ['/etc/apt/sources.list', '/etc/apt/sources.list.d']
  * `name:architecture`, as dpkg does. Removed ones whose configuration is left do not count.
  */
 export function parseDpkgStatus(text: string): InstalledPackage[] {
-  const stanzas = parseControl(text).filter((stanza) =>
-    stanza.get('status')?.endsWith(' ok installed'),
-  )
-  const native = stanzas.find((stanza) => stanza.get('package') === 'dpkg')?.get('architecture')
+  // Only what is asked for is taken apart: a status file has a hundred thousand lines.
+  const stanzas = `\n${text}`
+    .split(/\n(?=\n)/) // each keeps the newline in front of it
+    .filter((stanza) => fieldOf(stanza, 'Status')?.endsWith(' ok installed'))
+  const dpkg = stanzas.find((stanza) => fieldOf(stanza, 'Package') === 'dpkg') ?? ''
+  const native = fieldOf(dpkg, 'Architecture')
   return stanzas
     .map((stanza) => toInstalled(stanza, native))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function toInstalled(
-  stanza: ReadonlyMap<string, string>,
-  native: string | undefined,
-): InstalledPackage {
-  const name = stanza.get('package') ?? ''
-  const architecture = stanza.get('architecture') ?? ''
+/** The first line of a field, as dpkg writes it. */
+function fieldOf(stanza: string, name: string): string | undefined {
+  const key = `\n${name}:`
+  const at = stanza.indexOf(key)
+  if (at < 0) return undefined
+  const end = stanza.indexOf('\n', at + 1)
+  return stanza.slice(at + key.length, end < 0 ? undefined : end).trim()
+}
+
+function toInstalled(stanza: string, native: string | undefined): InstalledPackage {
+  const name = fieldOf(stanza, 'Package') ?? ''
+  const architecture = fieldOf(stanza, 'Architecture') ?? ''
   const isForeign = native !== undefined && architecture !== native && architecture !== 'all'
-  const source = stanza.get('source')?.split(' ')[0]
-  const maintainer = stanza.get('maintainer')
-  const homepage = stanza.get('homepage')
+  const source = fieldOf(stanza, 'Source')?.split(' ')[0]
+  const maintainer = fieldOf(stanza, 'Maintainer')
+  const homepage = fieldOf(stanza, 'Homepage')
   return {
     name: isForeign ? `${name}:${architecture}` : name,
-    version: stanza.get('version') ?? '',
+    version: fieldOf(stanza, 'Version') ?? '',
     architecture,
-    provides: namesOfRelation(stanza.get('provides') ?? ''),
+    provides: namesOfRelation(fieldOf(stanza, 'Provides') ?? ''),
     ...(source !== undefined && source !== name && { source }),
     ...(maintainer !== undefined && { maintainer }),
     ...(homepage !== undefined && { homepage }),

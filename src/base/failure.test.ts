@@ -23,10 +23,13 @@ test('a failure carries what to try: its own advice, else that of the table', ()
 })
 
 test('system errors on a file become failures; failures pass through', () => {
-  const system = (code: string) => Object.assign(new Error(`${code}: went wrong`), { code })
   assert.ok(isFailure(asFileFailure(system('ENOENT'), '/a'), 'FILE_NOT_FOUND'))
   assert.ok(isFailure(asFileFailure(system('ENOSPC'), '/a'), 'NO_SPACE'))
   assert.ok(isFailure(asFileFailure(system('EACCES'), '/a'), 'FILE_UNREADABLE'))
   const failure = new Failure('IMAGE_BUSY', 'busy')
   assert.equal(asFileFailure(failure, '/a'), failure)
 })
+
+function system(code: string): Error {
+  return Object.assign(new Error(`${code}: went wrong`), { code })
+}

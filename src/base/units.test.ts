@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { failsWith } from '../testing/fails-with.ts'
 import { formatDuration, formatSize, GiB, KiB, MiB, parseDuration, parseSize } from './units.ts'
 

@@ -64,9 +64,9 @@ export function openChild<Calls extends Callable<Calls>>(
   file: URL,
   options: ChildOptions,
 ): Child<Calls> {
-  const process = startModule(file, options)
+  const started = startModule(file, options)
   const waiting = new Map<number, { name: string; settle: (told: Told | Failure) => void }>()
-  const messages = keepMessages(process)
+  const messages = keepMessages(started)
   let nextId = 1
   let lost: Failure | undefined
 
@@ -82,26 +82,26 @@ export function openChild<Calls extends Callable<Calls>>(
   }
 
   const ended = new Promise<void>((resolve) => {
-    process.once('exit', (code, signal) => {
-      killGroup(process, 'SIGKILL') // what the child started ends with it
+    started.once('exit', (code, signal) => {
+      killGroup(started, 'SIGKILL') // what the child started ends with it
       const tell = () =>
         lose(`its process ended (${signal ?? `exit code ${code}`})${messages.lastLine()}`)
       // Its last words may still be on their way; something of its making may hold the pipe open.
-      process.once('close', tell)
+      started.once('close', tell)
       setTimeout(tell, 500).unref()
       resolve()
     })
-    process.once('error', (error) => {
+    started.once('error', (error) => {
       const missing = systemCode(error) === 'ENOENT'
       lose(
         missing ? `'${options.launcher?.[0]}' is not installed` : messageOf(error),
         error,
         missing ? 'TOOL_MISSING' : 'REMOTE_LOST',
       )
-      if (process.pid === undefined) resolve()
+      if (started.pid === undefined) resolve()
     })
   })
-  process.on('message', (told: Told) => {
+  started.on('message', (told: Told) => {
     if ('event' in told) {
       if (told.event === 'message') messages.keep(String(told.data))
       else options.onEvent?.(told.event, told.data)
@@ -125,15 +125,15 @@ export function openChild<Calls extends Callable<Calls>>(
           ? undefined
           : setTimeout(() => {
               lose(`no answer to '${name}' within ${timeoutMs / 1000} s`)
-              killGroup(process, 'SIGKILL')
+              killGroup(started, 'SIGKILL')
             }, timeoutMs)
       const settle = (told: Told | Failure) => {
         clearTimeout(timer)
         resolve(told)
       }
       waiting.set(id, { name, settle })
-      process.send({ id, name, args } satisfies Request, (error) => {
-        if (error && process.exitCode === null && process.signalCode === null)
+      started.send({ id, name, args } satisfies Request, (error) => {
+        if (error && started.exitCode === null && started.signalCode === null)
           lose('the channel to its process is broken', error)
       })
     })
@@ -144,14 +144,14 @@ export function openChild<Calls extends Callable<Calls>>(
 
   const close = async (graceMs = 5000): Promise<void> => {
     lose('it was closed')
-    if (process.connected) process.disconnect()
-    const timer = setTimeout(() => killGroup(process, 'SIGKILL'), graceMs)
+    if (started.connected) started.disconnect()
+    const timer = setTimeout(() => killGroup(started, 'SIGKILL'), graceMs)
     await ended
     clearTimeout(timer)
   }
 
   return {
-    pid: process.pid,
+    pid: started.pid,
     call: (name, ...args) => request(name, args, undefined),
     callWithin: (timeoutMs, name, ...args) => request(name, args, timeoutMs),
     messages: () => [...messages.lines],
@@ -161,14 +161,14 @@ export function openChild<Calls extends Callable<Calls>>(
 }
 
 /** The last lines that a process prints or tells, bounded. */
-function keepMessages(process: ChildProcess) {
+function keepMessages(started: ChildProcess) {
   const lines: string[] = []
   const keep = (text: string) => {
     for (const line of text.split(/[\r\n]+/))
       if (line.trim() !== '') lines.push(line.trimEnd().slice(0, MAX_LINE))
     lines.splice(0, lines.length - MAX_MESSAGE_LINES)
   }
-  for (const stream of [process.stdout, process.stderr])
+  for (const stream of [started.stdout, started.stderr])
     stream?.setEncoding('utf8').on('data', keep)
   return { lines, keep, lastLine: () => (lines.length > 0 ? `: ${lines.at(-1)}` : '') }
 }

@@ -1,4 +1,9 @@
-import { BootTimeline, type ConsoleSource, type Stage, type StageReached } from './boot-timeline.ts'
+import {
+  BootTimeline,
+  type ConsoleSource,
+  type Stage,
+  type TimelineListeners,
+} from './boot-timeline.ts'
 import { MAX_RESETS } from './boot-diagnosis.ts'
 
 /** One boot as it goes: what is known of it, and waiting for more. */
@@ -10,8 +15,8 @@ export class BootWatch {
   readonly #start: number
   readonly #waiting = new Set<() => void>()
 
-  constructor(onStage: (reached: StageReached) => void) {
-    this.timeline = new BootTimeline(onStage)
+  constructor(tell: TimelineListeners) {
+    this.timeline = new BootTimeline(tell)
     this.#start = performance.now()
   }
 

@@ -45,9 +45,11 @@ export async function logIn(test: Underway): Promise<Login | undefined> {
       watch.note('logged-in', `${connection.user} by SSH`)
       return login
     }
-    // A guest that has done all it does on its first boot will not answer otherwise later.
+    // A guest that has done all it does on its first boot will not take a key later; its sshd may
+    // yet come up.
     if (isSettled(watch)) settledAtMs ??= watch.elapsedMs
-    if (settledAtMs !== undefined && watch.elapsedMs >= settledAtMs + pace.patienceMs) break
+    const patienceMs = login.outcome === 'refused' ? 0 : pace.patienceMs
+    if (settledAtMs !== undefined && watch.elapsedMs >= settledAtMs + patienceMs) break
     await watch.until(() => false, watch.elapsedMs + BETWEEN_ATTEMPTS_MS, context.signal)
   }
   stopIfAborted(context)

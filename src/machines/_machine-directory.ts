@@ -4,10 +4,9 @@ import { asFileFailure } from '../base/failure.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runTool } from '../base/process.ts'
 import { SECTOR } from '../base/units.ts'
-import { openFileSource } from '../bytes/source.ts'
-import { openQcow2 } from '../formats/qcow2.ts'
+import { openImage } from '../formats/open-image.ts'
 import type { MachineFiles } from './_qemu-arguments.ts'
-import type { MachineDisk, MachineOptions } from './machine.ts'
+import type { MachineOptions } from './machine.ts'
 
 /** A directory of one machine, removed when it is disposed; the next one removes those of the dead. */
 export interface MachineDirectory extends AsyncDisposable {
@@ -47,8 +46,10 @@ export async function layMachineFiles(
   try {
     if (options.disk !== undefined) {
       files.overlay = join(directory, 'overlay.qcow2')
-      const size = (await diskSize(options.disk)) + (options.disk.growBy ?? 0)
-      const rounded = Math.ceil(size / SECTOR) * SECTOR
+      const { path, format, growBy = 0 } = options.disk
+      // Opened once by our own reader, which refuses what reaches for other files.
+      await using image = await openImage(path, { format })
+      const rounded = Math.ceil((image.disk.size + growBy) / SECTOR) * SECTOR
       await runTool(['qemu-img', 'create', '-q', '-f', 'qcow2', files.overlay, String(rounded)])
     }
     if (options.seed !== undefined) {
@@ -63,15 +64,4 @@ export async function layMachineFiles(
   } catch (error) {
     throw asFileFailure(error, directory)
   }
-}
-
-/**
- * Bytes of the guest's disk, after a look at the image that refuses what reaches for other files.
- * Fails with FILE_NOT_FOUND, IMAGE_UNREADABLE, IMAGE_UNSAFE, IMAGE_TRUNCATED.
- */
-export async function diskSize(disk: Pick<MachineDisk, 'path' | 'format'>): Promise<number> {
-  await using file = await openFileSource(disk.path)
-  if (disk.format === 'raw') return file.size
-  await using image = await openQcow2(file)
-  return image.size
 }

@@ -60,8 +60,7 @@ export async function probeAccelerator(
   context: Context,
 ): Promise<Accelerator> {
   const device = options.device ?? '/dev/kvm'
-  if (arch() !== 'x64')
-    return emulation(`the guest is x86_64 and this host is ${arch()}, so it is emulated`)
+  if (arch() !== 'x64') return emulation(`the guest is x86_64 and this host is ${arch()}`)
   const closed = await access(device, constants.R_OK | constants.W_OK).then(
     () => undefined,
     systemCode,
@@ -115,21 +114,20 @@ export async function rememberAccelerator(
 }
 
 function whyClosed(device: string, code: string): string {
-  if (code === 'ENOENT') return `there is no ${device}, so the guest is emulated`
+  if (code === 'ENOENT') return `there is no ${device}`
   const help = code === 'EACCES' ? ' (is this user in the group kvm?)' : ''
-  return `${device} cannot be opened: ${code}${help}, so the guest is emulated`
+  return `${device} cannot be opened: ${code}${help}`
 }
 
 async function askGuests(qemu: Qemu, timeoutMs: number, context: Context): Promise<Accelerator> {
-  const reasons = []
+  let why = ''
   for (const cpu of KVM_CPUS) {
-    const { works, reason } = await runProbe(qemu, 'kvm', cpu, timeoutMs, context)
+    const { works, reason, durationMs } = await runProbe(qemu, 'kvm', cpu, timeoutMs, context)
+    context.log.debug('accelerator.tried', { cpu, works, reason, durationMs })
     if (works) return { kind: 'kvm', cpu, reason: `KVM works: ${reason}` }
-    reasons.push(`${reason} (-cpu ${cpu})`)
+    why = reason
   }
-  return emulation(
-    `KVM opens but does not run guests, so this one is emulated: ${reasons.join('; ')}`,
-  )
+  return emulation(`KVM opens here but runs no guests: ${why}`)
 }
 
 /** What an answer depends on. */

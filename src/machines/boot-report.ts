@@ -1,3 +1,4 @@
+import type { ImageFormat } from '../formats/open-image.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { Diagnosis } from './boot-diagnosis.ts'
 import type { StageReached } from './boot-timeline.ts'
@@ -14,7 +15,7 @@ export interface BootCheck {
 /** How an image booted. */
 export interface BootReport {
   readonly image: string
-  readonly format: 'raw' | 'qcow2'
+  readonly format: ImageFormat
   readonly firmware: 'bios' | 'uefi'
   readonly accelerator: Accelerator
   /** No check failed, and the guest was seen to be up. */

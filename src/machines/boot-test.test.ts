@@ -29,7 +29,6 @@ async function boot(
   const report = await runBootTest(
     {
       image,
-      format: 'raw',
       firmware: 'bios',
       accelerator: 'tcg',
       memory: 128 * MiB,
@@ -99,7 +98,7 @@ test(
   async () => {
     await assert.rejects(
       boot(LINUX, { image: join(directory, 'none') }),
-      failsWith('FILE_NOT_FOUND'),
+      failsWith('IMAGE_NOT_FOUND'),
     )
   },
 )

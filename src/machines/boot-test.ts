@@ -1,13 +1,14 @@
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { messageOf } from '../base/failure.ts'
 import { GiB } from '../base/units.ts'
+import { type ImageFormat, openImage } from '../formats/open-image.ts'
 import { checkBoot, type Findings, isUp } from './_boot-checks.ts'
 import { BootWatch } from './_boot-watch.ts'
 import { makeOneTimeKey } from './_guest-login.ts'
 import { askGuest, logIn, type Pace, stopIfAborted, type Underway } from './_log-in.ts'
-import { diskSize, openMachineDirectory } from './_machine-directory.ts'
+import { openMachineDirectory } from './_machine-directory.ts'
 import {
   type Accelerator,
   chooseAccelerator,
@@ -16,6 +17,7 @@ import {
 } from './accelerator.ts'
 import { diagnoseBoot } from './boot-diagnosis.ts'
 import type { BootReport, GuestConnection } from './boot-report.ts'
+import type { TimelineListeners } from './boot-timeline.ts'
 import { requireFirmware } from './firmware.ts'
 import type { Machine } from './machine.ts'
 import { makeSeed } from './seed.ts'
@@ -24,7 +26,8 @@ import { startMachine } from './start-machine.ts'
 export interface BootTestOptions {
   /** Path of the image. It is not changed. */
   image: string
-  format: 'raw' | 'qcow2'
+  /** Told from its content when left out. */
+  format?: ImageFormat | undefined
   firmware: 'bios' | 'uefi'
   /** `auto`: KVM where a probe guest ran under it, else emulation. */
   accelerator: 'auto' | Accelerator['kind'] | Accelerator
@@ -64,15 +67,16 @@ const STALL_MS = 60_000
  * without cloud-init is judged by its login prompt. What was found is the report: a boot that fails
  * is an answer.
  *
- * Fails as `startMachine` does, with TOOL_MISSING when the UEFI firmware is missing, with
+ * Fails as `openImage` and `startMachine` do, with TOOL_MISSING when the UEFI firmware is missing, with
  * MACHINE_FAILED when KVM was asked for and does not work here, and with what `onReady` throws.
  */
 export async function runBootTest(options: BootTestOptions, context: Context): Promise<BootReport> {
   const wanted = options.accelerator
+  const image = await lookAt(options)
   const accelerator =
     typeof wanted === 'object' ? wanted : await chooseAccelerator(wanted, options, context)
   const mayStall = wanted === 'auto' && accelerator.kind === 'kvm'
-  const report = await bootOnce(options, accelerator, mayStall, context)
+  const report = await bootOnce(options, image, accelerator, mayStall, context)
   if (report !== undefined) return report
   const instead = emulation('a guest hung under KVM although the probe had passed')
   context.log.warn('accelerator.stalled', { cpu: accelerator.cpu })
@@ -83,23 +87,20 @@ export async function runBootTest(options: BootTestOptions, context: Context): P
 /** The report; undefined when `mayStall` and the guest hangs as if the accelerator did not work. */
 async function bootOnce(
   options: BootTestOptions,
+  image: { format: ImageFormat; size: number },
   accelerator: Accelerator,
   mayStall: boolean,
   context: Context,
 ): Promise<BootReport | undefined> {
-  const { image, format, sshUser: user = 'ingot' } = options
+  const { sshUser: user = 'ingot' } = options
   const ownPace = PACES[accelerator.kind]
   const pace = { ...ownPace, ...options.pace, bootMs: options.timeoutMs ?? ownPace.bootMs }
   await using directory = await openMachineDirectory(options.tempDir)
   const { keyFile, publicKey } = await makeOneTimeKey(directory.path)
-  const imageSize = await diskSize({ path: image, format })
-  const watch = new BootWatch(({ stage, atMs }) => {
-    context.log.debug('boot.stage', { stage, atMs })
-    context.progress({ kind: 'phase', name: 'boot', detail: stage })
-  })
+  const watch = new BootWatch(tellProgress(options, accelerator, context))
   await using machine = await startMachine(
     {
-      disk: { path: image, format, growBy: growthOf(imageSize) },
+      disk: { path: options.image, format: image.format, growBy: growthOf(image.size) },
       seed: makeTestSeed(context.newId(), user, publicKey),
       firmware: options.firmware === 'bios' ? 'bios' : await requireFirmware(),
       accelerator,
@@ -123,9 +124,38 @@ async function bootOnce(
   const answers = login?.outcome === 'logged-in' ? await askGuest(test) : undefined
   await untilPrompt(test)
   if (answers && options.onReady) await options.onReady(connection)
-  const findings = { timeline: watch.timeline, login, answers, imageSize }
-  const report = toReport(options, accelerator, watch, findings)
+  const findings = { timeline: watch.timeline, login, answers, imageSize: image.size }
+  const report = toReport(options, image.format, accelerator, watch, findings)
   return report.passed ? report : { ...report, ...(await photograph(machine, options, context)) }
+}
+
+async function lookAt({
+  image,
+  format,
+}: BootTestOptions): Promise<{ format: ImageFormat; size: number }> {
+  await using opened = await openImage(image, { format })
+  return { format: opened.format, size: opened.disk.size }
+}
+
+/** Each stage as a step that is done at its time, and what the console prints meanwhile. */
+function tellProgress(
+  { image, firmware }: BootTestOptions,
+  { kind, reason }: Accelerator,
+  { progress, log }: Context,
+): TimelineListeners {
+  const how = kind === 'kvm' ? 'KVM' : `emulated: ${reason}`
+  progress({
+    kind: 'phase',
+    name: 'boot',
+    detail: `${basename(image)}, ${firmware.toUpperCase()}, ${how}`,
+  })
+  return {
+    line: (line) => progress({ kind: 'output', line }),
+    stage: ({ stage, atMs }) => {
+      log.debug('boot.stage', { stage, atMs })
+      progress({ kind: 'step-end', id: stage, title: stage, status: 'held', durationMs: atMs })
+    },
+  }
 }
 
 /** Enough that a root which grows is larger than the image was, whatever else is on the disk. */
@@ -175,6 +205,7 @@ async function untilPrompt({ watch, pace, context }: Underway): Promise<void> {
 
 function toReport(
   options: BootTestOptions,
+  format: ImageFormat,
   accelerator: Accelerator,
   watch: BootWatch,
   findings: Findings,
@@ -182,7 +213,7 @@ function toReport(
   const { timeline, ended, resets } = watch
   const checks = checkBoot(findings)
   const passed = isUp(checks) && !watch.hopeless
-  const { image, format, firmware } = options
+  const { image, firmware } = options
   const { login, answers } = findings
   const ssh = login === undefined || login.outcome === 'logged-in' ? undefined : login
   const errors = typeof answers?.cloudInit === 'object' ? answers.cloudInit.errors : []

@@ -125,14 +125,17 @@ test('keeps what the firmware says apart from what the guest says', () => {
   assert.deepEqual(timeline.tail(), ['hello'])
 })
 
-test('tells of a stage once, when it is reached', () => {
+test('tells of lines as they come, and of a stage once, when it is reached', () => {
   const told: string[] = []
-  const timeline = new BootTimeline(({ stage, atMs }) => told.push(`${stage} ${atMs}`))
+  const timeline = new BootTimeline({
+    stage: ({ stage, atMs }) => told.push(`${stage} ${atMs}`),
+    line: (line) => told.push(line),
+  })
   timeline.push(Buffer.from('a login: '), 1)
   timeline.push(Buffer.from('\na login: '), 2)
   timeline.note('logged-in', 3, 'by SSH')
   timeline.note('logged-in', 4, 'by SSH')
-  assert.deepEqual(told, ['login 1', 'logged-in 3'])
+  assert.deepEqual(told, ['login 1', 'a login:', 'logged-in 3'])
 })
 
 test('never throws, and finds the same whatever the guest prints and however it comes', () => {

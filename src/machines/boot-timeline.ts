@@ -80,23 +80,32 @@ const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
   { stage: 'login', pattern: /^(?!Last\b)[\w.-]+ login:/i, prompt: true },
 ]
 
+/** What whoever follows a boot may be told at once. */
+export interface TimelineListeners {
+  stage?: (reached: StageReached) => void
+  /** A line of either console. */
+  line?: (line: string) => void
+}
+
 /** Follows one boot. */
 export class BootTimeline {
   readonly #serial = new ConsoleLines()
   readonly #firmware = new ConsoleLines()
   readonly #reached = new Map<Stage, StageReached>()
   readonly #clues: Clue[] = []
-  readonly #onStage: (reached: StageReached) => void
+  readonly #tell: TimelineListeners
 
-  /** `onStage` is told of each stage when it is reached. */
-  constructor(onStage: (reached: StageReached) => void = () => {}) {
-    this.#onStage = onStage
+  constructor(tell: TimelineListeners = {}) {
+    this.#tell = tell
   }
 
   /** Takes what was printed, in any pieces. `atMs` counts from the start of the machine. */
   push(chunk: Uint8Array, atMs: number, source: ConsoleSource = 'serial'): void {
     const console = source === 'serial' ? this.#serial : this.#firmware
-    for (const line of console.push(chunk)) this.#read(line, atMs, false)
+    for (const line of console.push(chunk)) {
+      this.#read(line, atMs, false)
+      this.#tell.line?.(line)
+    }
     this.#read(console.unfinished, atMs, true)
   }
 
@@ -105,7 +114,7 @@ export class BootTimeline {
     if (this.#reached.has(stage)) return
     const reached = { stage, atMs, evidence }
     this.#reached.set(stage, reached)
-    this.#onStage(reached)
+    this.#tell.stage?.(reached)
   }
 
   /** The stages that were reached, by time. */
@@ -127,9 +136,9 @@ export class BootTimeline {
     return this.#serial.tail(1).length > 0
   }
 
-  /** The last lines of the serial console; of the firmware's if the guest said nothing. */
+  /** The last lines of the serial console; a few of the firmware's if the guest said nothing. */
   tail(count = 40): string[] {
-    return this.spoke ? this.#serial.tail(count) : this.#firmware.tail(count)
+    return this.spoke ? this.#serial.tail(count) : this.#firmware.tail(Math.min(count, 10))
   }
 
   #read(line: string, atMs: number, unfinished: boolean): void {

@@ -116,7 +116,7 @@ test('refuses an image that needs another file', { timeout: 60_000 }, async () =
 
 test('refuses an image that is missing or no image', { timeout: 60_000 }, async () => {
   const missing = { path: join(directory, 'none.raw'), format: 'raw' } as const
-  await assert.rejects(start({ disk: missing }), failsWith('FILE_NOT_FOUND'))
+  await assert.rejects(start({ disk: missing }), failsWith('IMAGE_NOT_FOUND'))
   const path = await makeDisk('text.qcow2', Buffer.from('this is no qcow2'.repeat(100)))
   await assert.rejects(start({ disk: { path, format: 'qcow2' } }), failsWith('IMAGE_UNREADABLE'))
 })

@@ -19,8 +19,7 @@ const MAX_WORDS = 16 * 1024
  * Starts a machine; returns when it runs. Aborting the context ends it.
  *
  * Fails with TOOL_MISSING, MACHINE_FAILED (with QEMU's words), IMAGE_BUSY when somebody writes to
- * the image, INTERRUPTED, NO_SPACE, and with what is wrong with the image: FILE_NOT_FOUND,
- * IMAGE_UNREADABLE, IMAGE_TRUNCATED, IMAGE_UNSAFE (it needs another file).
+ * the image, INTERRUPTED, NO_SPACE, and with what is wrong with the image (see `openImage`).
  */
 export async function startMachine(options: MachineOptions, context: Context): Promise<Machine> {
   if (context.signal.aborted)

@@ -152,3 +152,16 @@ export function argumentFromEnvironment(
 ): string | undefined {
   return env[`INGOT_ARG_${variable}`] ?? env[`INGOT_ARG_${variable.toUpperCase()}`]
 }
+
+/** Proxies of the environment, as programs that download understand them. */
+export function proxiesFromEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, string>> {
+  const names = ['http_proxy', 'https_proxy', 'no_proxy']
+  return Object.fromEntries(
+    [...names, ...names.map((name) => name.toUpperCase())].flatMap((name) => {
+      const value = env[name]
+      return value === undefined || value === '' ? [] : [[name, value]]
+    }),
+  )
+}

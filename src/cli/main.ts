@@ -4,6 +4,7 @@ import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { EXIT, Failure, FAILURES, messageOf } from '../base/failure.ts'
 import { addCommonOptions } from './_common-options.ts'
+import { readVersion } from './_version.ts'
 import { COMMANDS } from './commands.ts'
 
 enableCompileCache()
@@ -45,12 +46,6 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   await program.parseAsync(argv, { from: 'user' })
   return exitCode
-}
-
-async function readVersion(): Promise<string> {
-  const { readFile } = await import('node:fs/promises')
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return String((JSON.parse(text) as { version: unknown }).version)
 }
 
 /** Prints what went wrong and gives the exit code. */

@@ -43,9 +43,9 @@ const RULES: readonly Rule[] = [
   },
 ]
 
-/** Whether a script knows the difference between looking and changing. */
+/** Whether a script knows the difference between looking and changing, or may know it from another file. */
 export function looksAtTestOnly(text: string): boolean {
-  return /\btest_only\b/.test(text)
+  return /\btest_only\b|^\s*(?:\.|source)\s+\S/m.test(text)
 }
 
 /** One message for each rule that the script breaks. */

@@ -165,7 +165,10 @@ export const argumentCase = defineBranch<
 function alwaysHolds({ validator, options, when }: Step): boolean {
   if (when) return false
   if (validator === all) return (options as readonly Step[]).every(alwaysHolds)
-  if (validator.name === 'script') return !(options as Script).looksAtTestOnly
+  if (validator.name === 'script') {
+    const { looksAtTestOnly, output } = options as Script
+    return !looksAtTestOnly && output === undefined
+  }
   return validator.name === 'copy_script' || validator.name === 'argument_set'
 }
 

@@ -141,6 +141,7 @@ describe('a script is warned of', () => {
     assert.match(warningsOf('apt-get update\n').join(), /^it never looks at test_only/)
     assert.deepEqual(warningsOf('nproc\n', 'script: {s: {output: n}}'), [])
     assert.deepEqual(warningsOf(KNOWS), [])
+    assert.deepEqual(warningsOf('#!/bin/bash\n. /tmp/functions.sh\nwant_file /x\n'), [])
   })
 
   it('when it is empty', () => {

@@ -4,7 +4,13 @@ import * as fc from 'fast-check'
 import { makeContext } from '../base/context.ts'
 import { openRemote } from '../remotes/open-remote.ts'
 import { makeScriptedRemote } from '../testing/scripted-remote.ts'
-import { editCommandLine, parseCommandLine, parseMenu, readBootLines } from './grub.ts'
+import {
+  editBootLines,
+  editCommandLine,
+  parseCommandLine,
+  parseMenu,
+  readBootLines,
+} from './grub.ts'
 
 const LINUX = 'GRUB_CMDLINE_LINUX'
 
@@ -43,8 +49,23 @@ describe("GRUB's settings", () => {
 
 describe('what the boot loader offers', () => {
   it('is every kernel line of the menu', () => {
-    const menu = `menuentry 'x' {\n\tlinux\t/boot/vmlinuz root=UUID=1 ro  quiet\n\tinitrd /x\n}\n\tlinuxefi /v single\n`
-    assert.deepEqual(parseMenu(menu), [['root=UUID=1', 'ro', 'quiet'], ['single']])
+    const menu = `menuentry 'x' {\n\tlinux\t/boot/vmlinuz root=UUID=1 ro  quiet\n\tinitrd /x\n}\n\tlinuxefi /v root=2 single\n\tlinux16 /boot/memtest\n`
+    assert.deepEqual(parseMenu(menu), [
+      ['root=UUID=1', 'ro', 'quiet'],
+      ['root=2', 'single'],
+    ])
+  })
+
+  it('keeps all that is not its words when it is edited', () => {
+    const menu = '# x\n\tlinux\t/boot/v root=1  quiet\n\tinitrd /x\noptions a\n'
+    assert.equal(
+      editBootLines(menu, (words) => [...words, 'b']),
+      '# x\n\tlinux\t/boot/v root=1 quiet b\n\tinitrd /x\noptions a b\n',
+    )
+    assert.equal(
+      editBootLines(menu, (words) => words),
+      menu,
+    )
   })
 
   it('is the options of boot loader entries, with the variables of the environment block', async () => {

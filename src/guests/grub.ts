@@ -67,12 +67,33 @@ export async function readDefaults(remote: Remote): Promise<{ path: string; text
   return found
 }
 
+/**
+ * A line of a menu, or of a boot loader entry: what stands before the words, and the words. A menu's
+ * lines without a root are of memory tests and the like.
+ */
+const MENU_LINE = /^(\s*linux(?:16|efi)?\s+\S+\s+)(.*\broot=.*)$/
+const ENTRY_LINE = /^(options\s+)(.*)$/
+
 /** Kernel command lines of a generated menu: one for each entry. */
 export function parseMenu(text: string): string[][] {
   return toLines(text).flatMap((line) => {
-    const match = /^\s*linux(?:16|efi)?\s+\S+\s*(.*)$/.exec(line)
-    return match ? [toWords(match[1] ?? '')] : []
+    const match = MENU_LINE.exec(line)
+    return match ? [toWords(match[2] ?? '')] : []
   })
+}
+
+/** The text of a menu or of a boot loader entry with every kernel command line changed. */
+export function editBootLines(text: string, edit: (words: string[]) => string[]): string {
+  return text
+    .split('\n')
+    .map((line) => {
+      const match = MENU_LINE.exec(line) ?? ENTRY_LINE.exec(line)
+      if (!match) return line
+      const words = toWords(match[2] ?? '')
+      const edited = edit(words).join(' ')
+      return edited === words.join(' ') ? line : `${match[1]?.trimEnd()} ${edited}`.trimEnd()
+    })
+    .join('\n')
 }
 
 /** Command lines of what the boot loader offers, by the file that has them. */
@@ -90,7 +111,7 @@ export async function readBootLines(
     variables ??= await readEnvironment(remote)
     const path = `${ENTRIES}/${name}`
     const lines = toLines((await remote.readText(path)) ?? '')
-      .filter((line) => /^options\s/.test(line))
+      .filter((line) => ENTRY_LINE.test(line))
       .map((line) => expand(line.slice(8), variables ?? new Map()))
     found.push({ path, lines: [toWords(lines.join(' '))] })
   }

@@ -7,12 +7,12 @@ const DEFAULTS =
   'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=tty0"\n'
 const MENU = '/boot/grub/grub.cfg'
 
-/** A Debian whose grub-mkconfig makes the menu of the settings. */
+/** A Debian; on a host its grub-mkconfig makes the menu of the settings. */
 function debian(script: BenchOptions = {}) {
   return openBench({
     files: {
       '/etc/default/grub': DEFAULTS,
-      [MENU]: 'linux /v console=tty0 quiet\n',
+      [MENU]: 'linux /v root=x console=tty0 quiet\n',
       '/usr/sbin/grub-mkconfig': 'x',
     },
     answers: [
@@ -36,6 +36,19 @@ function debian(script: BenchOptions = {}) {
 }
 
 describe('kernel_argument', () => {
+  it('is written into the menu of an image without running anything of it', async () => {
+    const bench = debian({ answers: [] })
+    assert.equal((await bench.reconcile('- kernel_argument: net.ifnames=0'))[0]?.status, 'changed')
+    assert.equal(bench.text(MENU), 'linux /v root=x console=tty0 quiet net.ifnames=0\n')
+    assert.deepEqual(bench.commands(), [])
+  })
+
+  it('is left to GRUB’s own program on a running host', async () => {
+    const bench = debian({ place: 'host' })
+    assert.equal((await bench.reconcile('- kernel_argument: net.ifnames=0'))[0]?.status, 'changed')
+    assert.ok(bench.commands().includes(`/usr/sbin/grub-mkconfig -o ${MENU}`))
+  })
+
   it('stands in the settings and in the menu made of them, and then holds', async () => {
     const bench = debian()
     const steps = '- kernel_argument: net.ifnames=0'
@@ -91,14 +104,22 @@ describe('kernel_argument', () => {
     assert.equal(bench.text('/etc/default/grub'), 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="quiet"\n')
   })
 
-  it('is given to grubby where there are boot loader entries', async () => {
+  it('is written into the boot loader entries of an image', async () => {
+    const entry = '/boot/loader/entries/a.conf'
+    const bench = openBench({ files: { [entry]: 'title A\noptions root=x quiet\n' } })
+    await bench.reconcile('- kernel_argument: {name: quiet, absent: true}')
+    assert.equal(bench.text(entry), 'title A\noptions root=x\n')
+  })
+
+  it('is given to grubby where it alone can change the entries', async () => {
     const entry = '/boot/loader/entries/a.conf'
     const bench = openBench({
       files: {
         '/etc/os-release': 'ID=rocky\nID_LIKE=rhel\n',
         '/etc/default/grub': 'GRUB_CMDLINE_LINUX="quiet"\n',
         '/usr/sbin/grubby': 'x',
-        [entry]: 'options root=x quiet\n',
+        [entry]: 'options root=x $kernelopts\n',
+        '/boot/grub2/grubenv': 'kernelopts=quiet\n',
       },
       answers: [
         {

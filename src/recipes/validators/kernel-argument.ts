@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import {
   DEFAULTS,
+  editBootLines,
   editCommandLine,
   MENUS,
   parseCommandLine,
@@ -27,7 +28,7 @@ export const kernelArgument = defineValidator<string | ArgumentOptions, Argument
   name: 'kernel_argument',
   summary: 'an argument that the boot loader gives to the kernel, or does not',
   description: `For guests that boot by GRUB. The argument is put into \`GRUB_CMDLINE_LINUX\`, in place of other values of the same name (\`console\`
-may stand there several times), and the menu is made anew. A check looks at the settings and at the menu or the boot loader entries. It is in force at
+may stand there several times), and into the menu. A check looks at the settings and at the menu or the boot loader entries. It is in force at
 the next boot.`,
   example: `
 - kernel_argument: net.ifnames=0
@@ -78,7 +79,7 @@ the next boot.`,
   apply: async (options, scene) => {
     const settings = await readDefaults(scene.remote)
     if (settings.length > 0) await editSettings(options, settings, scene.remote)
-    await makeMenu(options, scene)
+    await changeMenus(options, scene)
     return 'in force at the next boot'
   },
 })
@@ -135,8 +136,25 @@ async function editSettings(
   }
 }
 
-/** Makes what the boot loader offers anew; nothing if there is none yet. */
-async function makeMenu(options: ArgumentOptions, scene: Scene): Promise<void> {
+/**
+ * Brings what the boot loader offers to what the settings say. On a host its own programs do that.
+ * In an image they would look for disks that are not there, so the lines are changed as they would.
+ */
+async function changeMenus(options: ArgumentOptions, scene: Scene): Promise<void> {
+  const { remote } = scene
+  for (const { path, lines } of await readBootLines(remote)) {
+    if (lines.every((words) => compare(path, words, options).length === 0)) continue
+    const text = (await remote.readText(path)) ?? ''
+    const edited = editBootLines(text, (words) => correct(words, options, true))
+    // A line that is made of GRUB's variables is changed where grubby keeps them.
+    if (remote.place === 'host' || /^options\s.*\$kernelopts/m.test(text))
+      return await makeMenus(options, scene)
+    const stat = await remote.stat(path)
+    await remote.writeFile(path, edited, stat && { mode: stat.mode, uid: stat.uid, gid: stat.gid })
+  }
+}
+
+async function makeMenus(options: ArgumentOptions, scene: Scene): Promise<void> {
   const { remote } = scene
   const run = async (argv: readonly string[]) => {
     await remote.runOk({ argv, timeoutMs: scene.commandTimeoutMs, onOutput: scene.onOutput })

@@ -121,12 +121,11 @@ export async function setAttributesByCommand(
   path: string,
   attributes: FileAttributes,
 ): Promise<void> {
-  const { mode, uid, gid } = attributes
-  if (uid !== undefined || gid !== undefined)
-    await runOk(run, {
-      argv: ['chown', '-h', '--', `${uid ?? ''}${gid === undefined ? '' : `:${gid}`}`, path],
-    })
-  if (mode !== undefined) await runOk(run, { argv: ['chmod', '--', mode.toString(8), path] })
+  const { mode, uid = '', gid } = attributes
+  const owner = gid === undefined ? String(uid) : `${uid}:${gid}`
+  const script =
+    '{ [ -z "$2" ] || chown -h -- "$2" "$1"; } && { [ -z "$3" ] || chmod -- "$3" "$1"; }'
+  await runOk(run, { argv: ['sh', '-c', script, 'sh', path, owner, mode?.toString(8) ?? ''] })
 }
 
 export async function makeLinkByCommand(run: Run, path: string, target: string): Promise<void> {

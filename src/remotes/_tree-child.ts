@@ -221,11 +221,7 @@ const calls = {
 
 async function attachMount(given: Attachment, image: string, mount: Mount): Promise<void> {
   const at = resolveInGuest(root, mount.at)
-  if (!existsSync(at))
-    throw new Failure(
-      'NO_OPERATING_SYSTEM',
-      `the guest's fstab mounts ${mount.at}, but that directory is not there`,
-    )
+  mkdirSync(at, { recursive: true }) // as systemd does when it mounts
   if (!given.readOnly) {
     await mountImage(image, mount, at, false)
     mounted.push(at)
@@ -290,6 +286,12 @@ async function mountImage(
   ])
   if (result.code === 0) return
   const reason = result.stderr.toString().trim().split('\n')[0] ?? ''
+  // A kernel without FAT: nothing but a boot loader has business on the ESP, and who tries is refused.
+  if (mount.type === 'vfat' && reason.includes('unknown filesystem type')) {
+    await runTool(['mount', '-t', 'tmpfs', '-o', 'ro,nr_inodes=1', 'tmpfs', at])
+    tellParent('unmountable', { at: mount.at, type: mount.type })
+    return
+  }
   throw new Failure(
     'FILE_SYSTEM_UNSUPPORTED',
     `the ${mount.type} file system at byte ${mount.offset} cannot be mounted on this host: ${reason}`,

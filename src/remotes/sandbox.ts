@@ -180,8 +180,11 @@ function openTreeChild(title: string, launcher: readonly string[], context: Cont
     title,
     launcher: [...launcher, ...NAMESPACES],
     onEvent: (event, data) => {
+      if (event === 'unmountable')
+        context.log.warn('sandbox.unmountable', data as Record<string, unknown>)
+      if (event !== 'output') return
       const { id, text } = data as { id: string; text: string }
-      if (event === 'output') listeners.get(id)?.(text)
+      listeners.get(id)?.(text)
     },
   })
   const onAbort = () => void calls.close()

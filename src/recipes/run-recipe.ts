@@ -120,20 +120,16 @@ class Run {
     } catch (error) {
       return this.#failed(step, error)
     }
-    const { progress, now } = this.#context
+    const { now } = this.#context
+    // A branch is nothing to watch: what happens in it is told by the steps it chose.
+    const progress = step.validator.kind === 'leaf' ? this.#context.progress : () => {}
+    const { id, title } = step
     const on = this.#remote.name
-    progress({ kind: 'step', id: step.id, title: step.title, index: index + 1, total, on })
+    progress({ kind: 'step', id, title, index: index + 1, total, on })
     const startedAt = now().getTime()
     const verdict = await this.#judge(step, mode)
     const durationMs = now().getTime() - startedAt
-    progress({
-      kind: 'step-end',
-      id: step.id,
-      title: step.title,
-      status: verdict.status,
-      durationMs,
-      on,
-    })
+    progress({ kind: 'step-end', id, title, status: verdict.status, durationMs, on })
     return { ...verdict, durationMs }
   }
 

@@ -70,7 +70,7 @@ export async function openAppliance(
   try {
     const { call } = appliance
     const examination = await call(CALL_LIMIT_MS, 'examine', path, options.format, question)
-    await tellLaunch(options.cacheDir, context)
+    await prepareCache(options.cacheDir, context)
     await call(LAUNCH_LIMIT_MS, 'launch', {
       drive: { path, format: examination.format, readonly, cache: 'unsafe' },
       ...launchSettings(options),
@@ -251,9 +251,14 @@ function launchSettings(options: ApplianceOptions) {
   }
 }
 
-async function tellLaunch(cacheDir: string, context: Context): Promise<void> {
-  const built = existsSync(join(cacheDir, 'appliance', `.guestfs-${process.getuid?.() ?? 0}`))
-  await mkdir(join(cacheDir, 'appliance'), { recursive: true })
+async function prepareCache(cacheDir: string, context: Context): Promise<void> {
+  const directory = join(cacheDir, 'appliance')
+  const built = existsSync(join(directory, `.guestfs-${process.getuid?.() ?? 0}`))
   const detail = built ? 'start the appliance' : 'build the appliance (only once) and start it'
   context.progress({ kind: 'phase', name: 'appliance', detail })
+  try {
+    await mkdir(directory, { recursive: true })
+  } catch (error) {
+    throw asFileFailure(error, directory)
+  }
 }

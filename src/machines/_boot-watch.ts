@@ -1,9 +1,4 @@
-import {
-  BootTimeline,
-  type ConsoleSource,
-  type Stage,
-  type TimelineListeners,
-} from './boot-timeline.ts'
+import { BootTimeline, type Stage, type TimelineListeners } from './boot-timeline.ts'
 import { MAX_RESETS } from './boot-diagnosis.ts'
 
 /** One boot as it goes: what is known of it, and waiting for more. */
@@ -34,8 +29,8 @@ export class BootWatch {
     )
   }
 
-  print(chunk: Uint8Array, source: ConsoleSource): void {
-    this.timeline.push(chunk, this.elapsedMs, source)
+  print(chunk: Uint8Array): void {
+    this.timeline.push(chunk, this.elapsedMs)
     this.#changed()
   }
 

@@ -11,7 +11,7 @@ export interface MachineFiles {
 }
 
 /** Streams that QEMU inherits, by file descriptor. */
-export const STREAMS = { qmp: 3, serial: 4, firmware: 5 } as const
+export const STREAMS = { qmp: 3, serial: 4 } as const
 
 /**
  * QEMU's command line. File names go in JSON, so that no character in them means anything; each
@@ -25,7 +25,9 @@ export function toQemuArguments(options: MachineOptions, files: MachineFiles): s
     ['-nodefaults'],
     ['-no-user-config'],
     ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ['-machine', `q35,hpet=off,vmport=off${flash}`],
+    // Without graphics, as SeaBIOS sees it: it shows the screen on the serial port too, so that boot
+    // loaders which know nothing of serial ports are heard. The screen is there all the same.
+    ['-machine', `q35,graphics=off,hpet=off,vmport=off${flash}`],
     ['-accel', accelerator.kind === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
     ['-cpu', accelerator.cpu],
     ['-smp', String(options.cpus)],
@@ -36,8 +38,6 @@ export function toQemuArguments(options: MachineOptions, files: MachineFiles): s
     ['-mon', 'chardev=qmp,mode=control'],
     ['-chardev', `socket,id=serial,fd=${STREAMS.serial}`],
     ['-serial', 'chardev:serial'],
-    ['-chardev', `socket,id=firmware,fd=${STREAMS.firmware}`],
-    ['-device', 'isa-debugcon,iobase=0x402,chardev=firmware'], // where SeaBIOS talks
     ['-object', 'rng-builtin,id=rng'],
     ['-device', 'virtio-rng-pci,rng=rng'],
     ...flashOf(firmware, files),

@@ -63,7 +63,7 @@ const HINTS: Readonly<Record<Cause, string>> = {
   'boot-loop': 'The guest resets the machine again and again before it is up.',
   'machine-ended': 'The machine ended before the guest was up.',
   'silent-console':
-    'The guest printed nothing on the serial console. Add console=ttyS0 to the kernel’s arguments; the screenshot shows the screen.',
+    'Nothing came on the serial console after the firmware. The boot loader hangs, or the guest does not use the console (console=ttyS0 on the kernel’s command line); the screenshot shows the screen.',
   'boot-stalled':
     'The boot stopped before the init system ran. The last lines and the screenshot show where; an emulated guest may only need more time (--timeout).',
   'no-login-prompt':

@@ -108,7 +108,7 @@ async function bootOnce(
       cpus: options.cpus ?? 2,
       network: options.openNetwork ? 'open' : 'isolated',
       tempDir: options.tempDir,
-      onConsole: (chunk, source) => watch.print(chunk, source),
+      onConsole: (chunk) => watch.print(chunk),
       onReset: () => watch.reset(),
     },
     context,

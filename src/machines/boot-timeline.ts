@@ -35,9 +35,6 @@ export interface StageReached {
   readonly evidence: string
 }
 
-/** Where text comes from: the guest's serial port, or the BIOS's own debug console. */
-export type ConsoleSource = 'serial' | 'firmware'
-
 /** What shows that a stage is reached, and whether it is a prompt, which has no end of line. */
 const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
   { stage: 'firmware', pattern: /^SeaBIOS \(version|^BdsDxe: |^UEFI firmware/ },
@@ -83,14 +80,13 @@ const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
 /** What whoever follows a boot may be told at once. */
 export interface TimelineListeners {
   stage?: (reached: StageReached) => void
-  /** A line of either console. */
+  /** A line of the console. */
   line?: (line: string) => void
 }
 
 /** Follows one boot. */
 export class BootTimeline {
-  readonly #serial = new ConsoleLines()
-  readonly #firmware = new ConsoleLines()
+  readonly #console = new ConsoleLines()
   readonly #reached = new Map<Stage, StageReached>()
   readonly #clues: Clue[] = []
   readonly #tell: TimelineListeners
@@ -100,13 +96,12 @@ export class BootTimeline {
   }
 
   /** Takes what was printed, in any pieces. `atMs` counts from the start of the machine. */
-  push(chunk: Uint8Array, atMs: number, source: ConsoleSource = 'serial'): void {
-    const console = source === 'serial' ? this.#serial : this.#firmware
-    for (const line of console.push(chunk)) {
+  push(chunk: Uint8Array, atMs: number): void {
+    for (const line of this.#console.push(chunk)) {
       this.#read(line, atMs, false)
       this.#tell.line?.(line)
     }
-    this.#read(console.unfinished, atMs, true)
+    this.#read(this.#console.unfinished, atMs, true)
   }
 
   /** Records a stage that was seen otherwise than on the console. */
@@ -131,14 +126,9 @@ export class BootTimeline {
     return this.#clues
   }
 
-  /** Whether the guest printed anything on its serial console. */
-  get spoke(): boolean {
-    return this.#serial.tail(1).length > 0
-  }
-
-  /** The last lines of the serial console; a few of the firmware's if the guest said nothing. */
+  /** The last lines of the console. */
   tail(count = 40): string[] {
-    return this.spoke ? this.#serial.tail(count) : this.#firmware.tail(Math.min(count, 10))
+    return this.#console.tail(count)
   }
 
   #read(line: string, atMs: number, unfinished: boolean): void {

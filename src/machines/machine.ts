@@ -4,7 +4,6 @@
  * behind in any of these cases. The image it boots is opened read-only and never changed.
  */
 import type { Accelerator } from './accelerator.ts'
-import type { ConsoleSource } from './boot-timeline.ts'
 import type { UefiFirmware } from './firmware.ts'
 import type { Qmp } from './qmp.ts'
 
@@ -40,8 +39,8 @@ export interface MachineOptions {
   network: 'none' | 'isolated' | 'open'
   /** For the overlay and other files; few bytes unless the guest writes many. */
   tempDir: string
-  /** What the guest prints, as it comes. */
-  onConsole?: ((chunk: Uint8Array, source: ConsoleSource) => void) | undefined
+  /** What firmware and guest print on the serial port, as it comes. */
+  onConsole?: ((chunk: Uint8Array) => void) | undefined
   /** The guest reset the machine. */
   onReset?: (() => void) | undefined
 }

@@ -30,15 +30,16 @@ export async function startMachine(options: MachineOptions, context: Context): P
   const files = await layMachineFiles(options, directory.path)
 
   const argv = dieWithParent([program, ...toQemuArguments(options, files)])
-  const child = startProcess(argv, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', 'pipe'] })
+  const child = startProcess(argv, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] })
   stack.defer(() => stopProcess(child))
   const onAbort = () => void stopProcess(child)
   context.signal.addEventListener('abort', onAbort, { once: true })
   stack.defer(() => context.signal.removeEventListener('abort', onAbort))
 
   const end = watchEnd(child)
-  const serial = listen(child, 'serial', options)
-  listen(child, 'firmware', options)
+  const serial = streamOf(child, 'serial')
+  serial.on('data', (chunk: Buffer) => options.onConsole?.(chunk))
+  serial.on('error', () => {}) // QEMU went away: `ended` says so
   const qmp = await openQmp(streamOf(child, 'qmp'), ({ name, data }) => {
     if (name === 'SHUTDOWN') end.because(data)
     if (name === 'RESET' && data['guest'] === true) options.onReset?.()
@@ -76,17 +77,6 @@ function streamOf(child: ChildProcess, name: keyof typeof STREAMS): Duplex {
   // Node makes these both ways and as many as were asked for; its types know neither.
   const streams: readonly unknown[] = child.stdio
   return streams[STREAMS[name]] as Duplex
-}
-
-function listen(
-  child: ChildProcess,
-  source: 'serial' | 'firmware',
-  options: Pick<MachineOptions, 'onConsole'>,
-): Duplex {
-  const stream = streamOf(child, source)
-  stream.on('data', (chunk: Buffer) => options.onConsole?.(chunk, source))
-  stream.on('error', () => {}) // QEMU went away: `ended` says so
-  return stream
 }
 
 /** Why the machine ended: what the guest did, or QEMU's own words. */

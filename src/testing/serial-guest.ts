@@ -22,14 +22,14 @@ const ENDS: Readonly<Record<SerialGuestEnd, string>> = {
 const STAY = 'f4  eb fd  ; hlt, for ever'
 
 /**
- * The smallest guest there is, as a disk with a boot sector: it prints up to 445 bytes on the first
+ * The smallest guest there is, as a disk with a boot sector: it prints up to 444 bytes on the first
  * serial port. It stands in for any guest, since what a boot test knows of one is what it prints.
  */
 export function makeSerialGuest(text: string, end: SerialGuestEnd = 'halt'): Uint8Array {
   const disk = Buffer.alloc(MiB) // SeaBIOS reads nothing from a disk of few sectors
   const code = [PRINT, ENDS[end], STAY].join('\n').replaceAll(/;.*|\s/g, '')
   disk.write(code, 'hex')
-  const bytes = Buffer.from(text)
+  const bytes = Buffer.from(`\n${text}`) // the firmware may be in the middle of a line
   if (bytes.length >= SIGNATURE_OFFSET - TEXT_OFFSET) throw new Error('the text is too long')
   bytes.copy(disk, TEXT_OFFSET)
   disk.writeUInt16LE(0xaa55, SIGNATURE_OFFSET)

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { toFacts } from '../src/remotes/facts.ts'
 import { inspectText, recipeOf, runText, type TextRun } from '../src/testing/recipe-text.ts'
-import type { Answer, RemoteScript } from '../src/testing/scripted-remote.ts'
+import type { Answer, Call, RemoteScript } from '../src/testing/scripted-remote.ts'
 
 const QUIET = '#!/bin/sh\n[ "$test_only" = 0 ]\n'
 const osRelease = (id: string) => ({ '/etc/os-release': `ID=${id}\nVERSION_ID="1"\n` })
@@ -31,6 +31,14 @@ const ran = ({ calls }: TextRun) =>
       ? [`${call.command.argv.at(-1)?.split('/').at(-1)} ${call.command.env?.['test_only']}`]
       : [],
   )
+
+/** The scripts that were run: their text, what ran them from where, and with which variables. */
+const scriptsIn = (calls: readonly Call[]) =>
+  calls.flatMap((call) => {
+    if (call.kind !== 'run') return []
+    const { argv, input, env = {} } = call.command
+    return [{ text: String(input), path: argv.at(-1), interpreter: argv.slice(6, -1), env }]
+  })
 
 describe('Sahara: loading', () => {
   it('1. a package from a text: one package', () => {
@@ -218,15 +226,11 @@ validators: [{script: {out: {env_vars: [java], output: java}}}, {script: {ok: {e
 `
     const answers = [{ to: /\/out$/, give: { stdout: 'after\n' } }]
     const { report, calls } = await run(text, { answers })
-    const writes = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
-    const runs = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
-    assert.deepEqual(
-      writes.map(({ path }) => path),
-      runs.map(({ argv }) => argv.at(-1)),
-    )
-    assert.equal(new Set(writes.map(({ path }) => path)).size, 2)
+    const [first, second] = scriptsIn(calls)
+    assert.notEqual(first?.path, second?.path)
+    assert.equal(first?.text, QUIET)
     assert.equal(report.args['java'], 'after')
-    assert.equal(runs[1]?.env?.['java'], 'after')
+    assert.equal(second?.env['java'], 'after')
   })
 })
 
@@ -385,8 +389,7 @@ describe('a fault of Sahara that Ingot does not share', () => {
 
   it('6.4 #9: a script may stand in the recipe', async () => {
     const { calls } = await run('validators: [{script: {apt_update: {inline: apt-get update}}}]')
-    const [write] = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
-    assert.equal(Buffer.from(write?.content ?? []).toString(), 'apt-get update')
+    assert.equal(scriptsIn(calls)[0]?.text, 'apt-get update')
   })
 
   it('6.4 #10: copy_script copies what the file holds, for paths of any length', async () => {
@@ -404,8 +407,7 @@ describe('a fault of Sahara that Ingot does not share', () => {
     const { calls } = await runText('validators: [{script: s}]', {
       resources: { s: '#!/bin/bash\n[[ $test_only = 0 ]]\n' },
     })
-    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
-    assert.equal(command?.argv[0], '/bin/bash')
+    assert.deepEqual(scriptsIn(calls)[0]?.interpreter, ['/bin/bash'])
   })
 
   it('6.4 #12: values reach a script whole, whatever is in them; names with a dash too', async () => {
@@ -417,10 +419,9 @@ validators: [{script: {s: {env_vars: [java-distro]}}}]
 `,
       { resources: { s: QUIET }, values: { 'java-distro': value } },
     )
-    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
-    assert.equal(command?.env?.['java_distro'], value)
-    const [write] = calls.flatMap((call) => (call.kind === 'write' ? [call] : []))
-    assert.equal(Buffer.from(write?.content ?? []).toString(), QUIET)
+    const [script] = scriptsIn(calls)
+    assert.equal(script?.env['java_distro'], value)
+    assert.equal(script.text, QUIET)
   })
 
   it('6.4 #13, #14, #15: what is wrong is said by its name and place, all at once', () => {

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { makeContext } from '../../base/context.ts'
+import { openLocal } from '../../remotes/local.ts'
+import { openRemote } from '../../remotes/open-remote.ts'
 import type { Command } from '../../remotes/remote.ts'
-import { inspectText, runText } from '../../testing/recipe-text.ts'
+import { inspectText, recipeOf, runText } from '../../testing/recipe-text.ts'
+import { runRecipe } from '../run-recipe.ts'
 
 const KNOWS = '[ "$test_only" = 0 ]\n'
 const warningsOf = (content: string, step = 'script: s') =>
@@ -28,23 +32,15 @@ describe('a script', () => {
       ['', ['/bin/sh']],
     ] as const) {
       const { ran } = await run('script: s', `${first}\n${KNOWS}`)
-      assert.deepEqual(ran[0]?.argv.slice(0, -1), words, first)
+      assert.deepEqual(ran[0]?.argv.slice(6, -1), words, first)
     }
   })
 
-  it('is written as it stands, to memory, and leaves nothing', async () => {
-    const { calls, files } = await run('script: s', KNOWS)
-    const [write] = calls.filter((call) => call.kind === 'write')
-    assert.ok(write?.kind === 'write')
-    assert.match(write.path, /^\/run\/ingot-[^/]+\/s$/)
-    assert.equal(Buffer.from(write.content).toString(), KNOWS)
-    assert.deepEqual(files.list('/run') ?? [], [])
-  })
-
-  it('leaves nothing when it fails either', async () => {
-    const { files, report } = await run('script: s', KNOWS, { otherwise: { code: 3 } })
-    assert.equal(report.ok, false)
-    assert.deepEqual(files.list('/run') ?? [], [])
+  it('comes as it stands, in one command, and lies in memory while it runs', async () => {
+    const { ran } = await run('script: s', KNOWS)
+    assert.equal(ran.length, 1)
+    assert.equal(String(ran[0]?.input), KNOWS)
+    assert.match(ran[0]?.argv.at(-1) ?? '', /^\/run\/ingot-[^/]+\/s$/)
   })
 
   it('is told by test_only whether it may change things', async () => {
@@ -114,21 +110,52 @@ validators: [{script: {s: {env_vars: [JAVA]}}}]
   })
 
   it('may stand in the recipe itself', async () => {
-    const { calls, report } = await run('script: {count them: {inline: "nproc", output: n}}', '')
-    const [write] = calls.filter((call) => call.kind === 'write')
-    assert.ok(write?.kind === 'write')
-    assert.equal(Buffer.from(write.content).toString(), 'nproc')
-    assert.match(write.path, /\/count_them$/)
+    const { ran, report } = await run('script: {count them: {inline: "nproc", output: n}}', '')
+    assert.equal(String(ran[0]?.input), 'nproc')
+    assert.match(ran[0]?.argv.at(-1) ?? '', /\/count_them$/)
     assert.equal(report.verdicts[0]?.title, 'script count them')
   })
 
   it('may have a label that is no name of a file', async () => {
-    for (const label of ['../..', '..', '/', 'a b', '.hidden', 'ümlaut']) {
-      const { calls } = await run(`script: {"${label}": {inline: "true"}}`, '')
-      const [write] = calls.filter((call) => call.kind === 'write')
-      assert.ok(write?.kind === 'write')
-      assert.match(write.path, /^\/run\/ingot-[^/]+\/[A-Za-z0-9_-][A-Za-z0-9._-]*$/, label)
+    for (const label of ['../..', '..', '/', 'a b', '.hidden', 'ümlaut', '$(reboot)']) {
+      const { ran } = await run(`script: {"${label}": {inline: "true"}}`, '')
+      const [path = ''] = ran[0]?.argv.slice(-1) ?? []
+      assert.match(path, /^\/run\/ingot-[^/]+\/[A-Za-z0-9_-][A-Za-z0-9._-]*$/, label)
     }
+  })
+})
+
+describe('a script, really run', { skip: process.geteuid?.() === 0 ? false : 'needs root' }, () => {
+  it('gets its environment and nothing on standard input, and leaves nothing', async () => {
+    const context = makeContext()
+    await using remote = openRemote(openLocal(context), context)
+    const before = await remote.list('/run')
+    const recipe = recipeOf(
+      `
+arguments: {directory: {default: its own}, name: {default: too}}
+validators:
+  - script:
+      s:
+        env_vars: [directory, name]
+        output: said
+`,
+      { s: '#!/bin/sh\necho "$directory,$name,$test_only,$#,$(umask),$(cat | wc -c),$0"\n' },
+    )
+    const options = { mode: 'reconcile' as const, values: new Map(), cacheDir: '/nonexistent' }
+    const report = await runRecipe(recipe, remote, options, context)
+    assert.match(report.args['said'] ?? '', /^its own,too,0,0,0022,0,\/run\/ingot-[^/]+\/s$/)
+    assert.deepEqual(await remote.list('/run'), before)
+  })
+
+  it('ends with its own code, and leaves nothing then either', async () => {
+    const context = makeContext()
+    await using remote = openRemote(openLocal(context), context)
+    const before = await remote.list('/run')
+    const recipe = recipeOf('validators: [{script: s}]', { s: 'echo why >&2; exit $((40+2))\n' })
+    const options = { mode: 'test-only' as const, values: new Map(), cacheDir: '/nonexistent' }
+    const report = await runRecipe(recipe, remote, options, context)
+    assert.equal(report.verdicts[0]?.differences[0]?.found, 'ended with 42: why')
+    assert.deepEqual(await remote.list('/run'), before)
   })
 })
 

@@ -5,7 +5,7 @@ import { openLocal } from '../../remotes/local.ts'
 import { openRemote } from '../../remotes/open-remote.ts'
 import type { Command } from '../../remotes/remote.ts'
 import { inspectText, recipeOf, runText } from '../../testing/recipe-text.ts'
-import { runRecipe } from '../run-recipe.ts'
+import { runRecipe, type RunRecipeOptions } from '../run-recipe.ts'
 
 const KNOWS = '[ "$test_only" = 0 ]\n'
 const warningsOf = (content: string, step = 'script: s') =>
@@ -125,37 +125,47 @@ validators: [{script: {s: {env_vars: [JAVA]}}}]
   })
 })
 
+/** Runs a recipe on this host; its report, and whether the script's directory is still there. */
+async function runHere(text: string, script: string, options: Partial<RunRecipeOptions> = {}) {
+  const id = `test-${process.pid}`
+  const context = makeContext({ newId: () => id })
+  await using remote = openRemote(openLocal(context), context)
+  const report = await runRecipe(
+    recipeOf(text, { s: script }),
+    remote,
+    { mode: 'reconcile', values: new Map(), cacheDir: '/nonexistent', ...options },
+    context,
+  )
+  return { report, left: await remote.exists(`/run/ingot-${id}`) }
+}
+
 describe('a script, really run', { skip: process.geteuid?.() === 0 ? false : 'needs root' }, () => {
   it('gets its environment and nothing on standard input, and leaves nothing', async () => {
-    const context = makeContext()
-    await using remote = openRemote(openLocal(context), context)
-    const before = await remote.list('/run')
-    const recipe = recipeOf(
+    const { report, left } = await runHere(
       `
 arguments: {directory: {default: its own}, name: {default: too}}
 validators:
-  - script:
-      s:
-        env_vars: [directory, name]
-        output: said
+  - script: {s: {env_vars: [directory, name], output: said}}
 `,
-      { s: '#!/bin/sh\necho "$directory,$name,$test_only,$#,$(umask),$(cat | wc -c),$0"\n' },
+      '#!/bin/sh\necho "$directory,$name,$test_only,$#,$(umask),$(cat | wc -c),$0"\n',
     )
-    const options = { mode: 'reconcile' as const, values: new Map(), cacheDir: '/nonexistent' }
-    const report = await runRecipe(recipe, remote, options, context)
     assert.match(report.args['said'] ?? '', /^its own,too,0,0,0022,0,\/run\/ingot-[^/]+\/s$/)
-    assert.deepEqual(await remote.list('/run'), before)
+    assert.equal(left, false)
   })
 
   it('ends with its own code, and leaves nothing then either', async () => {
-    const context = makeContext()
-    await using remote = openRemote(openLocal(context), context)
-    const before = await remote.list('/run')
-    const recipe = recipeOf('validators: [{script: s}]', { s: 'echo why >&2; exit $((40+2))\n' })
-    const options = { mode: 'test-only' as const, values: new Map(), cacheDir: '/nonexistent' }
-    const report = await runRecipe(recipe, remote, options, context)
-    assert.equal(report.verdicts[0]?.differences[0]?.found, 'ended with 42: why')
-    assert.deepEqual(await remote.list('/run'), before)
+    const script = 'echo why >&2; exit $((40+2))\n'
+    const { report, left } = await runHere('validators: [{script: s}]', script)
+    assert.equal(report.verdicts[0]?.message, 'script s ended with 42: why')
+    assert.equal(left, false)
+  })
+
+  it('is ended when it takes too long, and leaves nothing then either', async () => {
+    const { report, left } = await runHere('validators: [{script: s}]', 'exec sleep 600\n', {
+      commandTimeoutMs: 300,
+    })
+    assert.match(report.verdicts[0]?.message ?? '', /did not end within 0\.3 s/)
+    assert.equal(left, false)
   })
 })
 

@@ -71,6 +71,8 @@ function checkCloudInit({ timeline, answers }: Findings): BootCheck {
     return { name, status: 'failed', detail: 'did not finish in time' }
   if (!answers && timeline.has('cloud-init-done'))
     return { name, status: 'unknown', detail: 'finished; whether with errors could not be asked' }
+  if (!answers && !timeline.has('login'))
+    return { name, status: 'unknown', detail: 'the guest did not come so far' }
   if (cloudInit === undefined)
     return { name, status: 'unknown', detail: 'the image has none, or it is disabled' }
   return cloudInit.errors.length > 0

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BootTimeline, type Stage, type TimelineListeners } from './boot-timeline.ts'
 import { MAX_RESETS } from './boot-diagnosis.ts'
 
@@ -67,6 +68,11 @@ export class BootWatch {
     this.#waiting.delete(look)
     signal.removeEventListener('abort', look)
     return condition()
+  }
+
+  /** Waits a little for what a guest says after it has given up, which often says most. */
+  async linger(durationMs: number, signal: AbortSignal): Promise<void> {
+    if (this.ended === undefined) await sleep(durationMs, undefined, { signal }).catch(() => {})
   }
 
   #changed(): void {

@@ -61,6 +61,9 @@ const PACES: Readonly<Record<Accelerator['kind'], Pace>> = {
 /** A guest that has not begun to speak under KVM by then hangs, whatever the probe said. */
 const STALL_MS = 60_000
 
+/** A guest that gave up is heard out for so long. */
+const LAST_WORDS_MS = 2000
+
 /**
  * Boots an image on a throw-away overlay, with a NoCloud seed that makes a user with a one-time key;
  * waits for the login prompt, logs in by SSH, and asks the guest how its first boot went. A guest
@@ -124,6 +127,8 @@ async function bootOnce(
   const answers = login?.outcome === 'logged-in' ? await askGuest(test) : undefined
   await untilPrompt(test)
   if (answers && options.onReady) await options.onReady(connection)
+  if (watch.hopeless) await watch.linger(LAST_WORDS_MS, context.signal)
+  stopIfAborted(context)
   const findings = { timeline: watch.timeline, login, answers, imageSize: image.size }
   const report = toReport(options, image.format, accelerator, watch, findings)
   return report.passed ? report : { ...report, ...(await photograph(machine, options, context)) }

@@ -31,7 +31,7 @@ import type { BuiltOs } from './os-builder.ts'
 import { type Phase, PhaseClock } from './phase-clock.ts'
 import { toSbom } from './sbom.ts'
 import { readToolVersions } from './tool-versions.ts'
-import { countTree, markMoment, removeTree, settleTree, type TreeCount } from './tree.ts'
+import { countTree, readFileClock, removeTree, settleTree, type TreeCount } from './tree.ts'
 
 export interface BuildOptions {
   /** Where the image goes; its ending says the format: `.qcow2`, or `.raw` or `.img`. */
@@ -117,11 +117,11 @@ export async function runBuild(
     clock: new PhaseClock(context),
     context,
   }
-  const mark = await markMoment(scratch)
+  const began = await readFileClock(scratch)
   const os = await makeOs(job)
   const { report, furnished } = await furnish(job, os)
   if (furnished === undefined) return { report }
-  const made = { os, report, ...furnished, ...(await makeImage(job, os, furnished.boot, mark)) }
+  const made = { os, report, ...furnished, ...(await makeImage(job, os, furnished.boot, began)) }
   const paths = outputPathsOf(options.output)
   await publish(place, job.image, paths, {
     manifest: toManifest({
@@ -211,14 +211,14 @@ async function makeImage(
   job: Job,
   os: BuiltOs,
   boot: BootFiles,
-  mark: string,
+  began: Date,
 ): Promise<{ content: TreeCount; image: ImageFacts }> {
   const { plan, tree, scratch, namespace: launcher, clock, context, options } = job
   const { fileSystem: type, diskSize, identity, format } = plan
   const { time } = os
   const disk = format === 'raw' ? job.image : join(scratch, 'disk.raw')
   const content = await clock.run('disk', `${formatSize(diskSize)}, ${type}`, async () => {
-    await settleTree(tree, { mark, time, launcher }, context)
+    await settleTree(tree, { began, time, launcher }, context)
     const counted = await countTree(tree, launcher, context)
     await makeDisk({ type, tree, disk, diskSize, boot, identity, time, launcher, scratch }, context)
     return counted

@@ -1,5 +1,5 @@
 /** The directory tree of a guest before it becomes a file system: counted, settled, removed. */
-import { rm, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { runTool } from '../base/process.ts'
@@ -14,40 +14,33 @@ export interface TreeCount {
   bytes: number
 }
 
-/** Remembers a moment; what is changed in a tree later can be told by it. */
-export async function markMoment(scratch: string): Promise<string> {
-  const mark = join(scratch, 'build-began')
-  await writeFile(mark, '')
-  return mark
+/** Now, by the clock that files get their times from; a second early, since that clock is coarse. */
+export async function readFileClock(directory: string): Promise<Date> {
+  const file = join(directory, 'clock')
+  await writeFile(file, '')
+  const { mtimeMs } = await stat(file)
+  return new Date(mtimeMs - 1000)
 }
 
 /**
- * Takes out of a finished tree what only the build needed, and gives all that came to be since `mark`
- * one time: files as packages bring them keep theirs.
+ * Takes out of a finished tree what only the build needed, and gives all that came to be since the
+ * build began one time: files as packages bring them keep theirs.
  */
 export async function settleTree(
   tree: string,
-  options: { mark: string; time: Date; launcher: readonly string[] },
+  options: { began: Date; time: Date; launcher: readonly string[] },
   context: Context,
 ): Promise<void> {
   const script = `
 set -eu
 cd "$1"
-rm -rf var/lib/apt/lists/* var/cache/apt/archives/*.deb run/* dev/*
-find . -xdev -newer "$2" -exec touch --no-dereference --date="$3" -- {} +`
-  await runTool(
-    [
-      ...options.launcher,
-      'sh',
-      '-c',
-      script,
-      'settle',
-      tree,
-      options.mark,
-      options.time.toISOString(),
-    ],
-    { signal: context.signal },
-  )
+rm -rf var/cache/apt/archives/*.deb run/* dev/*
+if [ -d var/lib/apt/lists ]; then find var/lib/apt/lists -type f -delete; fi
+find . -xdev -newermt "$2" -exec touch --no-dereference --date="$3" -- {} +`
+  const words = [tree, options.began.toISOString(), options.time.toISOString()]
+  await runTool([...options.launcher, 'sh', '-c', script, 'settle', ...words], {
+    signal: context.signal,
+  })
 }
 
 /** Counts what is in a tree; a file with several names counts as one. */

@@ -19,6 +19,9 @@ async function pack(...words: string[]) {
   return { code, stdout: stdout.toString(), stderr: stderr.toString() }
 }
 
+/** What is said before an image is found missing. */
+const say = async (...words: string[]) => (await pack('--image', '/none', ...words)).stderr
+
 describe('the menu of ingot sahara-image-pack', () => {
   it('lists plugins and their versions; one bad recipe does not kill it (6.4 #1, 2.1)', async () => {
     const { code, stdout } = await pack('--help')
@@ -39,7 +42,7 @@ describe('the menu of ingot sahara-image-pack', () => {
     assert.equal(code, 0)
     assert.match(
       stdout,
-      /--engine_version <value>[^-]*\(default: "1\.10"\) \(choices: "1\.10", "1\.9"\)/s,
+      /--plugin_version <value>[^-]*\(default: "1\.10"\) \(choices: "1\.10", "1\.9"\)/s,
     )
     assert.match(stdout, /-n <value> +A name of one letter becomes -n/)
   })
@@ -73,6 +76,12 @@ describe('wrong use of ingot sahara-image-pack ends with 2, without a traceback'
       assert.match(stderr, says)
       assert.doesNotMatch(stderr, /^ +at /m)
     })
+
+  it('says so when the version asked for is not the one that the recipe installs', async () => {
+    assert.match(await say('shared', '1.9'), /note: this packs 1\.10, not 1\.9/)
+    assert.doesNotMatch(await say('shared', '1.9', '--plugin_version', '1.9'), /note/)
+    assert.doesNotMatch(await say('shared', '1.10.mrv2'), /note/)
+  })
 
   it('an image that is not there is another matter: 3', async () => {
     assert.equal((await pack('--image', '/nonexistent', 'versioned', '1.10.0')).code, 3)

@@ -90,7 +90,7 @@ describe('one recipe for all versions, as Spark and Ambari have it', () => {
       'install openjdk-8-jdk',
       'install engine-server engine-agent',
       'install ntp',
-      'script configure engine_version=1.10 lib_dir=/opt/engine lib n=3',
+      'script configure plugin_version=1.10 lib_dir=/opt/engine lib n=3',
     ])
     assert.deepEqual(await operationsOf('shared', '1.0', 'centos'), [
       'install wget',
@@ -98,14 +98,14 @@ describe('one recipe for all versions, as Spark and Ambari have it', () => {
       'install java-devel',
       'install engine-server engine-agent',
       'install ntp',
-      'script configure engine_version=1.10 lib_dir=/opt/engine lib n=3',
+      'script configure plugin_version=1.10 lib_dir=/opt/engine lib n=3',
     ])
   })
 
   it('follows the arguments', async () => {
-    const old = await operationsOf('shared', '1.0', 'ubuntu', { engine_version: '1.9', n: '5' })
+    const old = await operationsOf('shared', '1.0', 'ubuntu', { plugin_version: '1.9', n: '5' })
     assert.equal(old[1], 'install openjdk-7-jdk')
-    assert.equal(old.at(-1), 'script configure engine_version=1.9 lib_dir=/opt/engine lib n=5')
+    assert.equal(old.at(-1), 'script configure plugin_version=1.9 lib_dir=/opt/engine lib n=5')
     const vendor = await operationsOf('shared', '1.0', 'ubuntu', { java_distro: 'vendor-java' })
     assert.equal(vendor[1], 'install engine-server engine-agent')
   })
@@ -114,7 +114,7 @@ describe('one recipe for all versions, as Spark and Ambari have it', () => {
     assert.deepEqual(await operationsOf('shared', '1.0', 'debian'), [
       'install engine-server engine-agent',
       'install ntp',
-      'script configure engine_version=1.10 lib_dir=/opt/engine lib n=3',
+      'script configure plugin_version=1.10 lib_dir=/opt/engine lib n=3',
     ])
   })
 })

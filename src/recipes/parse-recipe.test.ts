@@ -392,6 +392,22 @@ describe('a step', () => {
   })
 })
 
+/** A recipe with a secret and one command. */
+const commanding = (key: string) => `
+arguments: {token: {secret: true, required: true}}
+validators:
+  - command: {${key}, creates: /x, env: {TOKEN: "{{ token }}"}}
+`
+
+describe('a secret', () => {
+  it('must not stand in the words of a command, which every process sees', () => {
+    for (const key of ['run: "login {{ token }}"', 'run: [login, "{{ token }}"]'])
+      assert.match(errorsOf(commanding(key)).join(), /'token' is a secret.*give it by env/, key)
+    assert.match(errorsOf(commanding('run: a, unless: "b {{ token }}"')).join(), /give it by env/)
+    assert.deepEqual(errorsOf(commanding('run: a')), [])
+  })
+})
+
 describe('a recipe warns', () => {
   it('of an argument that is passed to a script but nowhere declared or set', () => {
     assert.deepEqual(warningsOf(passing('java_version'), { s: QUIET }), [])

@@ -4,6 +4,7 @@
  */
 import { type Command, Option } from 'commander'
 import { Failure } from '../../base/failure.ts'
+import type { Recipe } from '../../recipes/recipe.ts'
 import {
   findSaharaPlugins,
   recipeOfVersion,
@@ -122,6 +123,9 @@ async function defineVersion(
     for (const option of IGNORED.map((one) => new Option(one)))
       if (option.attributeName() in flags)
         cli.say(`note: ${option.long} is for Sahara's own logs and settings; Ingot ignores it`)
+    const installs = values.get('plugin_version') ?? defaultOf('plugin_version', recipe)
+    if (installs !== undefined && !isPartOf(installs, version))
+      cli.say(`note: this packs ${installs}, not ${version}; --plugin_version says what is packed`)
     const named = { ...recipe, name: `${plugin.name} ${version}` }
     const options = toImageRunOptions(flags, values, cli)
     const { checkImage, packImage } = await import('../../recipes/image-run.ts')
@@ -133,6 +137,15 @@ async function defineVersion(
       cli.say(`Finished packing image for ${plugin.name} at version ${version}`)
     cli.exit(exitCodeOf([report]))
   })
+}
+
+function defaultOf(name: string, recipe: Recipe): string | undefined {
+  return recipe.args.find((argument) => argument.name === name)?.default
+}
+
+/** Whether one version is the beginning of the other: 2.3.2 and 2.3, 5.2.0 and 5.2.0.mrv2. */
+function isPartOf(a: string, b: string): boolean {
+  return `${a}.`.startsWith(`${b}.`) || `${b}.`.startsWith(`${a}.`)
 }
 
 /** Every value of an option among words that have not been parsed yet. */

@@ -14,6 +14,7 @@ import { toKeeperWork } from './_ssh-shell.ts'
 import type { Command, CommandResult, FileAttributes, RemoteDriver } from './remote.ts'
 
 export type { SshOptions } from './_ssh-connection.ts'
+export { parseDestination } from './_ssh-destination.ts'
 
 /** Larger content, and such with NUL bytes, goes through a session of its own. */
 const MAX_KEEPER_INPUT = 16 * KiB

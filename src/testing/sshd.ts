@@ -92,8 +92,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       configFile: at('ssh_config'),
     }),
     inside: async (script) => {
-      const enter = ['nsenter', '--target', String(daemon), '--mount', '--pid', '--root', '--wd=/']
-      return String(await runTool([...enter, 'sh', '-c', script]))
+      const enter = ['nsenter', '--target', String(daemon), '--mount', '--pid', '--root']
+      return String(await runTool([...enter, 'sh', '-c', `cd /; ${script}`]))
     },
     cut: async () => {
       // each connection is a child of the daemon, and where it has become a user, a grandchild

@@ -1,22 +1,23 @@
 import { Failure } from '../../base/failure.ts'
 import type { Report } from '../../recipes/report.ts'
+import { addHostOptions, type HostFlags, namesHosts, runHosts } from '../_hosts.ts'
 import { addImageOptions, type ImageFlags, toImageRunOptions } from '../_image-options.ts'
 import { addRecipeOptions, readRecipeInput } from '../_recipe-options.ts'
 import { exitCodeOf, formatReport } from '../_report.ts'
 import type { CommandModule } from '../cli.ts'
 
-interface ValidateFlags extends ImageFlags {
-  report?: string
-  plan?: boolean
-}
+type ValidateFlags = ImageFlags & HostFlags & { plan?: boolean }
 
-/** `ingot validate RECIPE --image IMAGE`: checks, changes nothing, and tells every difference. */
+/** `ingot validate RECIPE`: checks an image or hosts, changes nothing, and tells every difference. */
 export const define: CommandModule['define'] = async (command, argv, openCli) => {
   command
-    .usage('RECIPE --image IMAGE [options] [arguments of the recipe]')
+    .usage(
+      'RECIPE (--image IMAGE | --ssh [USER@]HOST[:PORT] ... | --local) [options] [arguments of the recipe]',
+    )
     .argument('<recipe>', 'the recipe, a YAML file')
     .option('--image <file>', 'the image file to check')
   addImageOptions(command)
+  addHostOptions(command)
   command
     .option('--plan', 'say what would be checked, and do nothing')
     .option('--report <file>', 'write the report to a file, .json or .xml (JUnit)')
@@ -31,6 +32,12 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
     if (flags.plan) {
       const { printPlan } = await import('../_plan.ts')
       printPlan(recipe, values, 'validate', cli)
+      return
+    }
+    if (namesHosts(flags)) {
+      if (flags.image !== undefined)
+        throw new Failure('USAGE', 'an image and hosts were named; wanted one or the other')
+      await runHosts(recipe, values, flags, 'test-only', cli)
       return
     }
     if (flags.image === undefined)

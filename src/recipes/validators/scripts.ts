@@ -174,7 +174,7 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
  */
 const BRING = `(umask 077 && mkdir -p /run && mkdir "$1" && cat >"$2") || exit 126
 trap "rm -rf $1" EXIT
-trap "exit 143" HUP INT TERM
+trap "exit 143" HUP INT PIPE TERM
 shift 2
 "$@" </dev/null`
 

@@ -56,6 +56,17 @@ describe('a script', () => {
     }
   })
 
+  it('is told the truth, even if a step has set an argument called test_only', async () => {
+    const text = `
+validators:
+  - argument_set: {argument_name: test_only, value: "0"}
+  - script: {s: {env_vars: [test_only]}}
+`
+    const { calls } = await runText(text, { resources: { s: KNOWS }, mode: 'test-only' })
+    const [command] = calls.flatMap((call) => (call.kind === 'run' ? [call.command] : []))
+    assert.equal(command?.env?.['test_only'], '1')
+  })
+
   it('gets the arguments named in env_vars, whole, and no others', async () => {
     const value = 'two words $(reboot)\n"quoted" \'line\''
     const text = `

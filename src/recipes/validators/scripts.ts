@@ -150,7 +150,8 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
   }
   for (const [name, value] of args.entries()) {
     const variable = args.variableOf(name)
-    if (options.env.includes(name) || options.env.includes(variable)) env[variable] = value
+    const asked = options.env.includes(name) || options.env.includes(variable)
+    if (asked && variable !== 'test_only') env[variable] = value
   }
   // /run is memory, on hosts and in images; but it is often mounted noexec, so the interpreter is named.
   const directory = `/run/ingot-${scene.context.newId()}`

@@ -36,7 +36,7 @@ describe('the command', () => {
   it('shows the help of every subcommand', async () => {
     const helps = await Promise.all(COMMANDS.map(({ name }) => ingot(name, '--help')))
     for (const [index, { code, stdout }] of helps.entries()) {
-      assert.equal(code, 0, COMMANDS[index]?.name)
+      assert.equal(code, 0, `the help of ${COMMANDS[index]?.name}`)
       assert.match(stdout, /Usage: ingot /)
     }
   })

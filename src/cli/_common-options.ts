@@ -1,21 +1,28 @@
 import { type Command, Option } from 'commander'
 
-/** The options that every subcommand has. */
+const HEADING = 'Common options:'
+
+/** The options that every subcommand has; made anew for each. */
+function makeCommonOptions(): Option[] {
+  return [
+    new Option(
+      '--json',
+      'results as JSON on standard output, progress as JSON lines on standard error',
+    ),
+    new Option('-q, --quiet', 'no progress'),
+    new Option('-v, --verbose', 'log every event'),
+    new Option('--config <file>', 'the configuration file (see `ingot config show`)'),
+  ].map((option) => option.helpGroup(HEADING))
+}
+
+/** Adds them below the command's own. */
 export function addCommonOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        '--json',
-        'results as JSON on standard output, progress as JSON lines on standard error',
-      ).helpGroup('Common options:'),
-    )
-    .addOption(new Option('-q, --quiet', 'no progress').helpGroup('Common options:'))
-    .addOption(new Option('-v, --verbose', 'log every event').helpGroup('Common options:'))
-    .addOption(
-      new Option('--config <file>', 'the configuration file (see `ingot config show`)').helpGroup(
-        'Common options:',
-      ),
-    )
-    .helpOption('-h, --help', 'show this help')
-    .helpCommand(false)
+  for (const option of makeCommonOptions()) command.addOption(option)
+  return command.helpCommand(false)
+}
+
+/** Whether a flag is one of them, or of the command itself, so that no recipe's argument can have it. */
+export function isTaken(command: Command, flag: string): boolean {
+  const known = [...command.options, ...makeCommonOptions(), new Option('-h, --help')]
+  return known.some(({ long, short }) => long === flag || short === flag)
 }

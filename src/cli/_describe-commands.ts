@@ -7,13 +7,13 @@ import { COMMANDS } from './commands.ts'
 export async function describeCommands(): Promise<Command[]> {
   return await Promise.all(
     COMMANDS.map(async ({ name, summary, load }) => {
-      const command = addCommonOptions(new Command(name).description(summary))
+      const command = new Command(name).description(summary)
       await (
         await load()
       ).define(command, [], () => {
         throw new Failure('USAGE', `${name} is only described here`)
       })
-      return command
+      return addCommonOptions(command)
     }),
   )
 }

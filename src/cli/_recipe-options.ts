@@ -11,6 +11,7 @@ import { asFileFailure, Failure, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { readRecipe } from '../recipes/read-recipe.ts'
 import type { Argument, Recipe } from '../recipes/recipe.ts'
+import { isTaken } from './_common-options.ts'
 
 const ARGUMENTS_HEADING = "The recipe's own arguments:"
 
@@ -73,8 +74,7 @@ export async function readRecipeInput(
 function addFlag(command: Command, argument: Argument): void {
   const name = argument.secret ? `${argument.name}-file` : argument.name
   const flag = name.length === 1 ? `-${name}` : `--${name}`
-  const taken = command.options.some(({ long, short }) => long === flag || short === flag)
-  if (taken) return // `--set` still reaches it
+  if (isTaken(command, flag)) return // `--set` still reaches it
   const notes = [
     argument.description,
     argument.secret ? '(a secret: the file that holds it)' : '',

@@ -32,13 +32,13 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const entry of COMMANDS) {
     const command = program.command(entry.name).description(entry.summary).exitOverride()
     if (entry.name !== name) continue
-    addCommonOptions(command)
     const { openCli } = await import('./_open-cli.ts')
     const words = argv.slice(argv.indexOf(entry.name) + 1)
     const module = await entry.load()
     await module.define(command, words, (chosen) =>
       openCli(chosen.optsWithGlobals(), (code) => (exitCode = code)),
     )
+    addCommonOptions(command)
   }
   if (argv.length === 0) {
     process.stdout.write(program.helpInformation() + EPILOGUE + '\n')

@@ -56,7 +56,7 @@ export const RULES: readonly Rule[] = [
     cause: 'bootloader-stopped',
     fatal: true,
     prompt: true,
-    pattern: /^grub(?: rescue)?>|^boot:$/,
+    pattern: /^grub(?: rescue)?>/,
   },
   {
     cause: 'bootloader-stopped',

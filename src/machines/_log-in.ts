@@ -1,8 +1,8 @@
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import { hasCloudInit } from './_boot-checks.ts'
+import { type Findings, hasCloudInit } from './_boot-checks.ts'
 import type { BootWatch } from './_boot-watch.ts'
-import { type GuestAnswers, guestScript, parseGuestAnswers } from './_guest-answers.ts'
+import { guestScript, parseGuestAnswers } from './_guest-answers.ts'
 import { type Login, runInGuest } from './_guest-login.ts'
 import type { GuestConnection } from './boot-report.ts'
 
@@ -31,20 +31,31 @@ const BETWEEN_ATTEMPTS_MS = 3000
 const ANSWER_MS = 30_000
 
 /**
- * Logs in as soon as the guest is up; tries again while it may yet be coming up. Undefined: the
- * guest did not come so far. Fails with INTERRUPTED.
+ * Logs in as soon as the guest is up, and asks it how its first boot went. No `login`: the guest did
+ * not come so far; no `answers`: nobody could log in. Fails with INTERRUPTED.
  */
-export async function logIn(test: Underway): Promise<Login | undefined> {
+export async function visitGuest(test: Underway): Promise<Pick<Findings, 'login' | 'answers'>> {
+  const login = await logIn(test)
+  if (login?.outcome !== 'logged-in') return { login, answers: undefined }
+  const { watch, connection, pace, context } = test
+  watch.note('logged-in', `${connection.user} by SSH`)
+  // The script waits for cloud-init.
+  const leftMs = Math.max(0, pace.bootMs - watch.elapsedMs)
+  const script = guestScript(leftMs / 1000)
+  const said = await runInGuest(connection, script, leftMs + ANSWER_MS, context.signal)
+  const answers = said.outcome === 'logged-in' ? parseGuestAnswers(said.stdout) : undefined
+  return { login: said, answers }
+}
+
+/** Tries again while the guest may yet be coming up. */
+async function logIn(test: Underway): Promise<Login | undefined> {
   const { watch, connection, pace, context } = test
   await untilUp(test)
   let login: Login | undefined
   let settledAtMs: number | undefined
   while (!watch.hopeless && watch.elapsedMs < pace.bootMs) {
     login = await runInGuest(connection, 'true', pace.attemptMs, context.signal)
-    if (login.outcome === 'logged-in') {
-      watch.note('logged-in', `${connection.user} by SSH`)
-      return login
-    }
+    if (login.outcome === 'logged-in') return login
     // A guest that has done all it does on its first boot will not take a key later; its sshd may
     // yet come up.
     if (isSettled(watch)) settledAtMs ??= watch.elapsedMs
@@ -66,15 +77,6 @@ async function untilUp({ watch, pace, context }: Underway): Promise<void> {
 
 function isSettled({ timeline }: BootWatch): boolean {
   return timeline.has('login') && (timeline.has('cloud-init-done') || !hasCloudInit(timeline))
-}
-
-/** What the guest says of its first boot, once cloud-init has finished; undefined if it went away. */
-export async function askGuest(test: Underway): Promise<GuestAnswers | undefined> {
-  const { watch, connection, pace, context } = test
-  const leftMs = Math.max(0, pace.bootMs - watch.elapsedMs)
-  const script = guestScript(leftMs / 1000)
-  const login = await runInGuest(connection, script, leftMs + ANSWER_MS, context.signal)
-  return login.outcome === 'logged-in' ? parseGuestAnswers(login.stdout) : undefined
 }
 
 /** Fails with INTERRUPTED. */

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asFileFailure } from '../base/failure.ts'
+import { asFileFailure, systemCode } from '../base/failure.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runTool } from '../base/process.ts'
 import { SECTOR } from '../base/units.ts'
@@ -20,8 +20,7 @@ export async function openMachineDirectory(tempDir: string): Promise<MachineDire
     await mkdir(tempDir, { recursive: true })
     await removeLeftovers(family)
     const parent = workingPath(family, 'machine')
-    await mkdir(parent, { recursive: true, mode: 0o700 })
-    const path = await mkdtemp(join(parent, 'm'))
+    const path = await makeIn(parent)
     return {
       path,
       [Symbol.asyncDispose]: async () => {
@@ -31,6 +30,18 @@ export async function openMachineDirectory(tempDir: string): Promise<MachineDire
     }
   } catch (error) {
     throw asFileFailure(error, tempDir)
+  }
+}
+
+/** A new directory in `parent`, which another machine of this process may be removing just now. */
+async function makeIn(parent: string): Promise<string> {
+  for (;;) {
+    await mkdir(parent, { recursive: true, mode: 0o700 })
+    const path = await mkdtemp(join(parent, 'm')).catch((error: unknown) => {
+      if (systemCode(error) !== 'ENOENT') throw error
+      return undefined
+    })
+    if (path !== undefined) return path
   }
 }
 

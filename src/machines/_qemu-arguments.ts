@@ -1,5 +1,5 @@
 import { MiB } from '../base/units.ts'
-import type { MachineKernel, MachineOptions } from './machine.ts'
+import type { MachineOptions } from './machine.ts'
 
 /** Files of a machine in its own directory. */
 export interface MachineFiles {
@@ -19,7 +19,7 @@ export const STREAMS = { qmp: 3, serial: 4 } as const
  * Source: qemu-system-x86_64(1).
  */
 export function toQemuArguments(options: MachineOptions, files: MachineFiles): string[] {
-  const { accelerator, firmware, kernel } = options
+  const { accelerator, firmware } = options
   const flash = firmware === 'bios' ? '' : ',pflash0=code,pflash1=variables'
   return [
     ['-nodefaults'],
@@ -44,7 +44,6 @@ export function toQemuArguments(options: MachineOptions, files: MachineFiles): s
     ...diskOf(options, files),
     ...seedOf(files),
     ...networkOf(options),
-    ...(kernel === undefined ? [] : kernelOf(kernel)),
   ].flat()
 }
 
@@ -89,11 +88,6 @@ function networkOf({ network }: MachineOptions): string[][] {
     ['-netdev', card],
     ['-device', 'virtio-net-pci,netdev=net,romfile='],
   ]
-}
-
-function kernelOf(kernel: MachineKernel): string[][] {
-  const initramfs = kernel.initramfs === undefined ? [] : ['-initrd', kernel.initramfs]
-  return [['-kernel', kernel.image], initramfs, ['-append', kernel.commandLine]]
 }
 
 function blockDevice(name: string, node: Record<string, unknown>): string[] {

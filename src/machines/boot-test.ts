@@ -7,7 +7,7 @@ import { type ImageFormat, openImage } from '../formats/open-image.ts'
 import { checkBoot, type Findings, isUp } from './_boot-checks.ts'
 import { BootWatch } from './_boot-watch.ts'
 import { makeOneTimeKey } from './_guest-login.ts'
-import { askGuest, logIn, type Pace, stopIfAborted, type Underway } from './_log-in.ts'
+import { type Pace, stopIfAborted, type Underway, visitGuest } from './_log-in.ts'
 import { openMachineDirectory } from './_machine-directory.ts'
 import {
   type Accelerator,
@@ -123,13 +123,12 @@ async function bootOnce(
   const test = { watch, connection, pace, context }
   if (mayStall && (await isStalled(watch, context))) return undefined
 
-  const login = await logIn(test)
-  const answers = login?.outcome === 'logged-in' ? await askGuest(test) : undefined
+  const visit = await visitGuest(test)
   await untilPrompt(test)
-  if (answers && options.onReady) await options.onReady(connection)
+  if (visit.answers && options.onReady) await options.onReady(connection)
   if (watch.hopeless) await watch.linger(LAST_WORDS_MS, context.signal)
   stopIfAborted(context)
-  const findings = { timeline: watch.timeline, login, answers, imageSize: image.size }
+  const findings = { timeline: watch.timeline, imageSize: image.size, ...visit }
   const report = toReport(options, image.format, accelerator, watch, findings)
   return report.passed ? report : { ...report, ...(await photograph(machine, options, context)) }
 }

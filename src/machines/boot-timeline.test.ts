@@ -28,8 +28,8 @@ const DEBIAN: readonly (readonly [line: string, stage?: Stage])[] = [
   ['[    5.935864] Run /init as init process\r\n', 'initramfs'],
   ['Begin: Running /scripts/init-premount ... done.\r\n'],
   ['[   10.971786] EXT4-fs (vda3): mounted filesystem with ordered data mode.\r\n', 'root-mounted'],
-  ['[   12.877122] systemd[1]: systemd 252.39-1~deb12u2 running in system mode (+PAM)\r\n', 'init'],
-  ['Welcome to \x1b[1mDebian GNU/Linux 12 (bookworm)\x1b[0m!\r\n'],
+  ['[   12.877122] systemd[1]: systemd 252.39-1~deb12u2 running in system mode (+PAM)\r\n'],
+  ['Welcome to \x1b[1mDebian GNU/Linux 12 (bookworm)\x1b[0m!\r\n', 'init'],
   ['         Starting \x1b[0;1;39mssh.service\x1b[0m - OpenBSD Secure Shell server...\r\n'],
   [
     "[   66.0] cloud-init[322]: Cloud-init v. 22.4.2 running 'init-local' at …\r\n",
@@ -107,7 +107,7 @@ test('is not taken in by lines that only look like a stage', () => {
     '         Starting ssh.service - OpenBSD Secure Shell server...\n',
     '[FAILED] Failed to start ssh.service - OpenBSD Secure Shell server.\n',
     'Welcome to GRUB!'.replace('GRUB', 'emergency mode'),
-    '[    2.0] systemd[1]: systemd 252 running in system mode in initrd.\n',
+    'Welcome to Rocky Linux 9.4 (Blue Onyx) dracut-057 (Initramfs)!\n',
     'ci-info: | eth0 | False |     .     |     .     |   .   | 52:54:00:12:34:56 |\n',
   ])
     assert.deepEqual(

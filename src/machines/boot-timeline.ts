@@ -47,7 +47,7 @@ const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
   {
     stage: 'initramfs',
     pattern:
-      /Run \/init as init process|^Loading, please wait|^Begin: |dracut(?:-[\w-]+)?\[\d+\]|in initrd/,
+      /Run \/init as init process|^Loading, please wait|^Begin: |dracut(?:-[\w-]+)?\[\d+\]|^Welcome to .*Initramfs.*!$/,
   },
   {
     stage: 'root-mounted',
@@ -56,8 +56,7 @@ const LANDMARKS: readonly { stage: Stage; pattern: RegExp; prompt?: true }[] = [
   },
   {
     stage: 'init',
-    pattern:
-      /systemd\[1\]: systemd \S+ running in system mode(?!.*initrd)|^Welcome to (?!GRUB|emergency|rescue).+!$|OpenRC \d|INIT: version \d/,
+    pattern: /^Welcome to (?!GRUB|emergency|rescue|.*Initramfs).+!$|OpenRC \d|INIT: version \d/,
   },
   { stage: 'cloud-init-local', pattern: /Cloud-init v\. \S+ running 'init-local'/ },
   { stage: 'cloud-init-network', pattern: /Cloud-init v\. \S+ running 'init'/ },

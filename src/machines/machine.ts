@@ -15,18 +15,10 @@ export interface MachineDisk {
   growBy?: number | undefined
 }
 
-/** A kernel to start without firmware boot loader or disk. */
-export interface MachineKernel {
-  image: string
-  initramfs?: string | undefined
-  commandLine: string
-}
-
 export interface MachineOptions {
   disk?: MachineDisk | undefined
   /** Bytes of a second, read-only disk: a seed for cloud-init. */
   seed?: Uint8Array | undefined
-  kernel?: MachineKernel | undefined
   firmware: 'bios' | UefiFirmware
   accelerator: Pick<Accelerator, 'kind' | 'cpu'>
   /** Bytes. */
@@ -53,8 +45,6 @@ export interface Machine extends AsyncDisposable {
   readonly pid: number
   /** Becomes, when the machine ends, why: `the guest powered off`, or QEMU's last words. Never rejects. */
   readonly ended: Promise<string>
-  /** Types on the guest's serial console. */
-  write(text: string): void
   /** The guest's screen as a PNG. Fails with MACHINE_FAILED. */
   screenshot(): Promise<Uint8Array>
 }

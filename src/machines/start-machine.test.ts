@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { makeContext } from '../base/context.ts'
-import { runTool, startModule } from '../base/process.ts'
+import { runTool, startModule, startProcess, stopProcess } from '../base/process.ts'
 import { MiB } from '../base/units.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { waitUntilGone } from '../testing/processes.ts'
@@ -117,6 +117,17 @@ test('refuses an image that is missing or no image', { timeout: 60_000 }, async 
   await assert.rejects(start({ disk: missing }), failsWith('IMAGE_NOT_FOUND'))
   const path = await makeDisk('text.qcow2', Buffer.from('this is no qcow2'.repeat(100)))
   await assert.rejects(start({ disk: { path, format: 'qcow2' } }), failsWith('IMAGE_UNREADABLE'))
+})
+
+test('refuses an image that somebody writes to', { timeout: 60_000 }, async () => {
+  const path = await makeDisk('busy.raw', makeSerialGuest('busy\n'))
+  const writer = startProcess(['qemu-io', '-f', 'raw', path], { stdio: ['pipe', 'pipe', 'ignore'] })
+  try {
+    await once(writer.stdout!, 'data') // its prompt: the file is open
+    await assert.rejects(start({ disk: { path, format: 'raw' } }), failsWith('IMAGE_BUSY'))
+  } finally {
+    await stopProcess(writer)
+  }
 })
 
 test('says what QEMU said when it does not start', { timeout: 60_000 }, async () => {

@@ -58,7 +58,6 @@ export async function startMachine(options: MachineOptions, context: Context): P
     sshPort,
     pid: child.pid ?? 0,
     ended: end.ended,
-    write: (text) => void serial.write(text),
     screenshot: async () => {
       const file = join(directory.path, 'screen.ppm')
       await qmp.execute('screendump', { filename: file })

@@ -91,7 +91,9 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
       cli.print(formatBootReport(boot, cli.terminal))
       for (const report of reports) cli.print(formatReport(report, cli.terminal))
     }
-    cli.exit(boot.passed ? exitCodeOf(reports) : EXIT.differs)
+    const unchecked = boot.passed && recipe !== undefined && reports.length === 0
+    if (unchecked) cli.say('The recipe was not checked: nobody could log in to the guest.')
+    cli.exit(unchecked ? EXIT.failed : boot.passed ? exitCodeOf(reports) : EXIT.differs)
   })
 }
 

@@ -213,6 +213,12 @@ describe('provisioning hosts', { skip: whyNoSshd() ?? false }, () => {
     child.kill('SIGKILL')
     await ended
     await nothingRuns(one)
+    // the socket's directory is taken away by whoever comes next
+    assert.equal((await readdir(temporary)).length, 1)
+    await one.inside('touch /srv/go')
+    const next = await run(words('provision', 'slow', ...on(one)), { TMPDIR: temporary })
+    assert.equal(next.code, 0, next.out)
+    assert.deepEqual(await readdir(temporary), [])
   })
 
   it('gives up a step that takes too long', async () => {
@@ -221,6 +227,13 @@ describe('provisioning hosts', { skip: whyNoSshd() ?? false }, () => {
     assert.equal(code, 1)
     assert.match(out, /did not end within 1 s/)
     await nothingRuns(one)
+  })
+
+  it('takes this host for one, too', async () => {
+    await writeFile(join(directory, 'local.yaml'), 'validators: [{package: coreutils}]')
+    const { code, out, err } = await run(words('validate', 'local', '--local', '--json'))
+    assert.equal(code, 0, err)
+    assert.match(out, /"via":"local"/)
   })
 
   it('takes no wrong use for a host', async () => {

@@ -6,11 +6,12 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BoundedOutput } from '../base/bounded-output.ts'
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
+import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { defaultTempDir } from '../base/paths.ts'
 import { exitOf, startProcess, stopProcess } from '../base/process.ts'
 import { KiB } from '../base/units.ts'
@@ -62,8 +63,8 @@ const READY_TIMEOUT_MS = 90_000
 /** How long the keeper may be silent when something is asked of it. */
 const ANSWER_TIMEOUT_MS = 120_000
 const CLOSE_GRACE_MS = 5000
-/** A socket's path is at most 107 bytes, and ssh appends 17 while it makes one. */
-const MAX_SOCKET_PATH = 85
+/** A socket's path is at most 107 bytes; our part of it has up to 40, and ssh appends 17 for a while. */
+const MAX_TEMP_DIR = 48
 
 /** What the keeper was asked, and what it has answered so far. */
 interface Question {
@@ -280,9 +281,16 @@ function toFlags(settings: readonly string[]): string[] {
   return settings.flatMap((setting) => ['-o', setting])
 }
 
-/** A directory of our own, with a path short enough and free of what ssh would expand. */
+/**
+ * A directory of our own for the control socket, with a path short enough and free of what ssh would
+ * expand. Those of dead processes are removed.
+ */
 async function makeSocketDirectory(): Promise<string> {
-  const wanted = join(defaultTempDir(), 'ingot-ssh-')
-  const usable = wanted.length + 8 <= MAX_SOCKET_PATH && /^[A-Za-z0-9/._-]+$/.test(wanted)
-  return await mkdtemp(usable ? wanted : '/tmp/ingot-ssh-')
+  const tempDir = defaultTempDir()
+  const usable = tempDir.length <= MAX_TEMP_DIR && /^[A-Za-z0-9/._-]+$/.test(tempDir)
+  const family = join(usable ? tempDir : '/tmp', 'ssh')
+  const path = workingPath(family, randomBytes(4).toString('hex'))
+  await removeLeftovers(family).catch(() => {}) // some may be other users'
+  await mkdir(path, { mode: 0o700 })
+  return path
 }

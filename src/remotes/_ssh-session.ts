@@ -39,6 +39,7 @@ export class SshSession {
   readonly #client: ChildProcess
   readonly #stdout: Output
   readonly #stderr: Output
+  #killed = false
   /** Resolves when the command runs, so that it can be ended, and when it never will. */
   readonly #begun = Promise.withResolvers<void>()
   readonly #done = Promise.withResolvers<void>()
@@ -91,8 +92,12 @@ export class SshSession {
     }
   }
 
-  /** Ends our side of the session at once. */
+  /**
+   * Ends our side of the session at once. What still comes, since the connection's own ssh holds our
+   * pipes too, is no result any more.
+   */
   kill(): void {
+    this.#killed = true
     killGroup(this.#client, 'SIGKILL')
   }
 
@@ -120,6 +125,7 @@ export class SshSession {
   async #outcome(): Promise<SessionResult> {
     const result = { stdout: this.#stdout.toBuffer(), stderr: this.#stderr.toBuffer() }
     const { begun, ended, noise } = this.#stderr
+    if (this.#killed && this.#connection.lost) throw this.#connection.lost
     if (ended !== undefined) return { ...result, code: Number(ended) }
     const code = await this.closed
     if (this.#connection.lost) throw this.#connection.lost

@@ -81,7 +81,8 @@ const keeper = (nonce: string, name: string) => `
   while read -r _id _verb _rest; do
     case $_verb in
       do) eval "$_rest" </dev/null;;
-      TERM|KILL) end $_verb "$_rest";;
+      TERM) end TERM "$_rest";;
+      KILL) for _i in 1 2 3 4 5 6 7 8 9; do end KILL "$_rest" || break; done;;
     esac;
     ${say(nonce, 'did $_id $?')};
   done;
@@ -89,8 +90,8 @@ const keeper = (nonce: string, name: string) => `
 
 /**
  * Shell: sends signal $1 to the shells whose name is like $2, to the rest of their sessions, and to
- * whatever descends from any of these; says whether there was anything. What KILL follows TERM for
- * may have lost its shell by then: the sessions are remembered.
+ * whatever descends from any of these; says whether there was anything. When TERM is followed by
+ * KILL, the shell may be gone already: the sessions of a name are remembered.
  * Source: proc(5): /proc/PID/stat is: pid (name) state ppid pgrp session …
  */
 const END = `
@@ -100,11 +101,11 @@ const END = `
       _line=; read -r _line <$_p/cmdline;
       case "$_line" in *$2) ;; *) continue;; esac;
       read -r _line <$_p/stat || continue;
-      _found="$_found\${_p#/proc/} ";
       set -- $1 "$2" \${_line##*) };
+      [ "$3" != Z ] || continue;
+      _found="$_found\${_p#/proc/} ";
       [ "$6" = "$_own" ] || _sessions="$_sessions$6 ";
     done;
-    [ "$_found$_sessions" != '  ' ] || return 1;
     _more=1;
     while [ $_more = 1 ]; do
       _more=0;
@@ -112,11 +113,13 @@ const END = `
         case "$_found$$ " in *" \${_p#/proc/} "*) continue;; esac;
         read -r _line <$_p/stat || continue;
         set -- $1 "$2" \${_line##*) };
+        [ "$3" != Z ] || continue;
         case "$_sessions|$_found" in
           *" $6 "*'|'*|*'|'*" $4 "*) _found="$_found\${_p#/proc/} "; _more=1;;
         esac;
       done;
     done;
+    [ "$_found" != ' ' ] || return 1;
     kill -$1 $_found;
     return 0;
   };`

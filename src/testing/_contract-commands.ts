@@ -186,7 +186,7 @@ export function describeCommands(subject: Subject): void {
         subject.remote.run({ argv: ['sh', '-c', script], timeoutMs: 4000 }),
         failsWith('COMMAND_TIMEOUT'),
       )
-      assert.equal((await sh(SLEEPERS, marker)).stdout, '')
+      assert.equal((await sh(REMAINING_SLEEPERS, marker)).stdout, '')
       assert.equal((await sh('echo usable')).stdout, 'usable\n')
     })
 
@@ -209,8 +209,19 @@ export function newMarker(): string {
 }
 
 /** Shell: the ids of all processes whose command line is `sleep $1`. */
-const SLEEPERS = `exec 2>/dev/null
-for p in /proc/[0-9]*; do
-  [ "$(tr '\\000' ' ' <"$p/cmdline")" = "sleep $1 " ] && echo "\${p#/proc/}"
+const SLEEPERS = `sleepers() {
+  for p in /proc/[0-9]*; do
+    [ "$(tr '\\000' ' ' <"$p/cmdline")" = "sleep $1 " ] && echo "\${p#/proc/}"
+  done
+}
+exec 2>/dev/null
+sleepers "$1"`
+
+/** The same, once there are none, or those that stay: what was killed needs its turn to die. */
+const REMAINING_SLEEPERS = `${SLEEPERS} >/dev/null
+for second in 1 2 3 4 5; do
+  [ -z "$(sleepers "$1")" ] && break
+  sleep 1
 done
+sleepers "$1"
 :`

@@ -157,7 +157,7 @@ export class SshConnection {
    * Asks the keeper (see `_ssh-shell.ts`), which does one thing after the other. At most
    * `maxOutput` bytes of what it prints are kept. Fails with REMOTE_LOST.
    */
-  async ask(what: string | Uint8Array, maxOutput = 0): Promise<KeeperAnswer> {
+  async ask(what: string | Uint8Array, maxOutput = 64 * KiB): Promise<KeeperAnswer> {
     if (this.#lost) throw this.#lost
     const id = ++this.#asked
     const answer = Promise.withResolvers<KeeperAnswer>()

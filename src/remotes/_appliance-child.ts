@@ -65,7 +65,7 @@ const calls = {
     guestfs = await open()
     files = openApplianceFiles(guestfs)
     await guestfs.setBackend('direct')
-    await guestfs.setBackendSetting(options.accelerator === 'kvm' ? 'force_kvm' : 'force_tcg', '1')
+    await guestfs.setBackendSettings([`force_${options.accelerator}`, null])
     await guestfs.setCacheDirectory(options.cacheDir)
     await guestfs.setTemporaryDirectory(scratch)
     await guestfs.setMemory(Math.max(MIN_MEMORY_MIB, await guestfs.memory()))
@@ -128,10 +128,10 @@ const calls = {
   makeLink: (path: string, target: string) => files.makeLink(path, target),
   remove: (path: string) => files.remove(path),
 
-  /** Ends what runs, gives unused blocks back, unmounts, and ends QEMU. */
-  finish: async (): Promise<void> => {
+  /** Ends what runs, gives unused blocks of an image that is kept back, unmounts, and ends QEMU. */
+  finish: async (isKept: boolean): Promise<void> => {
     await endCommands()
-    for (const at of mountPoints) await guestfs.trim(at, null).catch(() => {}) // not all kinds can
+    for (const at of isKept ? mountPoints : []) await guestfs.trim(at, null).catch(() => {}) // not all kinds can
     try {
       await guestfs.sync()
       await guestfs.unmountAll()

@@ -31,7 +31,7 @@ export interface Child<Calls extends Callable<Calls>> extends AsyncDisposable {
     name: Name,
     ...args: Arguments<Calls[Name]>
   ): Promise<Answer<Calls[Name]>>
-  /** As `call`; a child that has not answered in this time is killed: REMOTE_LOST. */
+  /** As `call`; a child that has not answered in this time (Infinity: ever) is killed: REMOTE_LOST. */
   callWithin<Name extends keyof Calls & string>(
     timeoutMs: number,
     name: Name,
@@ -115,13 +115,13 @@ export function openChild<Calls extends Callable<Calls>>(
   const request = async <Result>(
     name: string,
     args: unknown[],
-    timeoutMs: number | undefined,
+    timeoutMs: number,
   ): Promise<Result> => {
     if (lost) throw lost
     const id = nextId++
     const told = await new Promise<Told | Failure>((resolve) => {
       const timer =
-        timeoutMs === undefined
+        timeoutMs === Infinity
           ? undefined
           : setTimeout(() => {
               lose(`no answer to '${name}' within ${timeoutMs / 1000} s`)
@@ -152,7 +152,7 @@ export function openChild<Calls extends Callable<Calls>>(
 
   return {
     pid: started.pid,
-    call: (name, ...args) => request(name, args, undefined),
+    call: (name, ...args) => request(name, args, Infinity),
     callWithin: (timeoutMs, name, ...args) => request(name, args, timeoutMs),
     messages: () => [...messages.lines],
     close,
@@ -191,7 +191,12 @@ export function serveParent<Calls extends Callable<Calls>>(
 
 /** In the child: tells the parent something it did not ask for; a `message` for its failures. */
 export function tellParent(event: string, data: unknown): void {
-  if (process.connected) process.send?.({ event, data } satisfies Told)
+  send({ event, data })
+}
+
+/** A parent that died a moment ago must not cost the child its own orderly end. */
+function send(told: Told): void {
+  if (process.connected) process.send?.(told, undefined, undefined, () => {})
 }
 
 async function answer(calls: object, { id, name, args }: Request): Promise<void> {
@@ -203,5 +208,5 @@ async function answer(calls: object, { id, name, args }: Request): Promise<void>
   } catch (error) {
     told = { id, error: toSent(error) }
   }
-  if (process.connected) process.send?.(told)
+  send(told)
 }

@@ -87,6 +87,7 @@ export async function openGuestfs(onMessage: (text: string) => void) {
   const lastErrno = asPromised(library.func('int guestfs_last_errno(void *g)'))
   const isReady = asPromised(library.func('int guestfs_is_ready(void *g)'))
   let turn: Promise<unknown> = Promise.resolve()
+  let isClosed = false
 
   /** A call by its C prototype without the handle; its raw result. */
   const declare = <Result>(result: string, name: string, parameters = '') => {
@@ -94,6 +95,7 @@ export async function openGuestfs(onMessage: (text: string) => void) {
     const run = asPromised(library.func(prototype))
     return (...args: unknown[]): Promise<Result> => {
       const done = turn.then(async () => {
+        if (isClosed) throw new GuestfsError(`${name}: the handle is closed`, 0, true)
         const answer = await run(handle, ...args)
         if (!FAILED.has(answer)) return answer as Result
         const errno = Number(await lastErrno(handle))
@@ -165,7 +167,8 @@ export async function openGuestfs(onMessage: (text: string) => void) {
 
   return {
     setBackend: int('set_backend', 'const char *backend'),
-    setBackendSetting: int('set_backend_setting', 'const char *name, const char *value'),
+    /** The last of the list is null. */
+    setBackendSettings: int('set_backend_settings', 'const char **settings'),
     setCacheDirectory: int('set_cachedir', 'const char *directory'),
     setTemporaryDirectory: int('set_tmpdir', 'const char *directory'),
     setMemory: int('set_memsize', 'int mebibytes'),
@@ -187,7 +190,14 @@ export async function openGuestfs(onMessage: (text: string) => void) {
     launch: int('launch'),
     /** Ends the appliance; errors of writing the drives show here. */
     shutdown: int('shutdown'),
-    close: (): Promise<unknown> => asPromised(library.func('void guestfs_close(void *g)'))(handle),
+    /** Frees the handle once the calls before have been answered; those after it fail. */
+    close: (): Promise<unknown> => {
+      const close = asPromised(library.func('void guestfs_close(void *g)'))
+      return (turn = turn.then(() => {
+        isClosed = true
+        return close(handle)
+      }))
+    },
 
     /** Devices with file systems and their types: `['/dev/sda1', 'ext4', …]`. */
     listFileSystems: texts('list_filesystems'),

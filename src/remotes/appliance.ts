@@ -7,8 +7,8 @@
  * package of the system.
  */
 import { randomBytes } from 'node:crypto'
-import { constants, existsSync } from 'node:fs'
-import { access, mkdir, open, readdir, rm } from 'node:fs/promises'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { access, mkdir, readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Context } from '../base/context.ts'
@@ -18,9 +18,8 @@ import { defaultTempDir } from '../base/paths.ts'
 import { findProgram } from '../base/process.ts'
 import type { ImageFormat } from '../formats/open-image.ts'
 import { PORTS } from './_appliance-agent.ts'
-import type { ApplianceCalls } from './_appliance-child.ts'
-import { type Child, openChild, siblingModule } from './_child-calls.ts'
-import type { CommandResult, RemoteDriver } from './remote.ts'
+import { openApplianceChild, startAppliance } from './_appliance-process.ts'
+import type { RemoteDriver } from './remote.ts'
 
 export interface ApplianceOptions {
   path: string
@@ -41,10 +40,6 @@ export interface ApplianceOptions {
 
 /** Emulated and on a busy host, starting may take long; on an idle one it takes 10 s. */
 const LAUNCH_LIMIT_MS = 600_000
-/** For a file, a mount, the end: an appliance that hangs must not hang its caller. */
-const CALL_LIMIT_MS = 300_000
-/** A command has its own limit, which the appliance keeps; its silence is noticed there. */
-const NO_LIMIT = 2 ** 31 - 1
 /** Longest path of a socket. Source: unix(7). */
 const MAX_SOCKET_PATH = 107
 const MAX_CPUS = 4
@@ -67,16 +62,16 @@ export async function openAppliance(
   const question = { image: basename(path), named: options.rootFileSystem }
   const scratch = await makeScratch(options.tempDir ?? defaultTempDir())
   const appliance = startAppliance(question.image, scratch, context)
+  const { ask, child } = appliance
   try {
-    const { call } = appliance
-    const examination = await call(CALL_LIMIT_MS, 'examine', path, options.format, question)
+    const examination = await ask(child.call('examine', path, options.format, question))
     await prepareCache(options.cacheDir, context)
-    await call(LAUNCH_LIMIT_MS, 'launch', {
-      drive: { path, format: examination.format, readonly, cache: 'unsafe' },
-      ...launchSettings(options),
-      scratch,
-    })
-    const rootFileSystem = await call(CALL_LIMIT_MS, 'mount', examination, question)
+    const { format } = examination
+    // What the guest wants on the disk at once may wait for the end, where it is seen to.
+    const drive = { path, format, readonly, cache: 'unsafe' } as const
+    const launch = { drive, ...launchSettings(options), scratch }
+    await ask(child.callWithin(LAUNCH_LIMIT_MS, 'launch', launch))
+    const rootFileSystem = await ask(child.call('mount', examination, question))
     return { ...appliance.driver(path, readonly), rootFileSystem }
   } catch (error) {
     await appliance.close()
@@ -92,14 +87,13 @@ export async function checkAppliance(): Promise<{
 }> {
   await using child = openApplianceChild('the appliance')
   try {
-    const version = await child.callWithin(CALL_LIMIT_MS, 'version')
+    const version = await child.call('version')
     const program = ['supermin', 'qemu-img'].find((name) => findProgram(name) === undefined)
-    if (program !== undefined)
-      return { available: false, version, missing: `${program} is not installed` }
-    const unreadable = await findUnreadableKernel()
-    return unreadable === undefined
+    const missing =
+      program === undefined ? await findKernelTrouble() : `${program} is not installed`
+    return missing === undefined
       ? { available: true, version }
-      : { available: false, version, missing: unreadable }
+      : { available: false, version, missing }
   } catch (error) {
     if (!isFailure(error, 'TOOL_MISSING')) throw error
     return { available: false, missing: error.message }
@@ -107,107 +101,28 @@ export async function checkAppliance(): Promise<{
 }
 
 /** The appliance boots a kernel of this host; some distributions let only root read it. */
-async function findUnreadableKernel(): Promise<string | undefined> {
+async function findKernelTrouble(): Promise<string | undefined> {
   const names = await readdir('/boot').catch(() => [])
-  const kernels = names.filter((name) => /^(vmlinuz|vmlinux|Image)-/.test(name))
-  const fedoras = await readdir('/lib/modules').catch(() => [])
-  const paths = [
-    ...kernels.map((name) => join('/boot', name)),
-    ...fedoras.map((name) => join('/lib/modules', name, 'vmlinuz')).filter(existsSync),
+  const modules = await readdir('/lib/modules').catch(() => [])
+  const kernels = [
+    ...names
+      .filter((name) => /^(vmlinuz|vmlinux|Image)-/.test(name))
+      .map((name) => `/boot/${name}`),
+    ...modules.map((name) => `/lib/modules/${name}/vmlinuz`).filter((path) => existsSync(path)),
   ]
-  for (const path of paths)
-    if (
-      await access(path, constants.R_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return undefined
-  return paths.length === 0
-    ? 'there is no kernel in /boot for it to boot'
-    : `${paths[0]} cannot be read: chmod +r it, or run as root`
+  if (kernels.length === 0) return 'there is no kernel in /boot for it to boot'
+  return kernels.some(isReadable)
+    ? undefined
+    : `${kernels[0]} cannot be read: chmod +r it, or run as root`
 }
 
-function openApplianceChild(
-  title: string,
-  onEvent: (event: string, data: unknown) => void = () => {},
-): Child<ApplianceCalls> {
-  return openChild<ApplianceCalls>(siblingModule('_appliance-child', import.meta.url), {
-    title,
-    env: { UV_THREADPOOL_SIZE: '1' }, // see _libguestfs.ts
-    onEvent,
-  })
-}
-
-/** The process behind an appliance; it ends when `context` is aborted. */
-function startAppliance(name: string, scratch: string, context: Context) {
-  const listeners = new Map<string, (text: string) => void>()
-  const child = openApplianceChild(`the appliance of ${name}`, (event, data) => {
-    const { id, text } = data as { id: string; text: string }
-    if (event === 'output') listeners.get(id)?.(text)
-  })
-  const onAbort = () => void child.close()
-  context.signal.addEventListener('abort', onAbort, { once: true })
-
-  const close = async () => {
-    context.signal.removeEventListener('abort', onAbort)
-    await child.close()
-    await rm(scratch, { recursive: true, force: true })
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
   }
-
-  /** A call, whose failure says what the user did or the appliance said last. */
-  const call: Child<ApplianceCalls>['callWithin'] = async (limitMs, what, ...args) => {
-    try {
-      return await child.callWithin(limitMs, what, ...args)
-    } catch (error) {
-      if (context.signal.aborted)
-        throw new Failure('INTERRUPTED', `${name} was interrupted`, { cause: error })
-      if (!isFailure(error, 'REMOTE_LOST')) throw error
-      const details = { ...error.details, messages: child.messages() }
-      throw new Failure('REMOTE_LOST', error.message, { details, cause: error })
-    }
-  }
-
-  const driver = (path: string, readonly: boolean): RemoteDriver => {
-    let finished = readonly // there is nothing to finish
-    const finish = async () => {
-      if (finished) return
-      finished = true
-      await call(CALL_LIMIT_MS, 'finish')
-      await using file = await open(path, 'r+')
-      await file.sync()
-    }
-    return {
-      name,
-      place: 'image',
-      via: 'appliance',
-      run: async ({ onOutput, ...command }): Promise<CommandResult> => {
-        const id = context.newId()
-        if (onOutput) listeners.set(id, onOutput)
-        try {
-          return await call(NO_LIMIT, 'run', id, command)
-        } finally {
-          listeners.delete(id)
-        }
-      },
-      readFile: (path, limit) => call(CALL_LIMIT_MS, 'readFile', path, limit),
-      stat: (path) => call(CALL_LIMIT_MS, 'stat', path),
-      list: (path) => call(CALL_LIMIT_MS, 'list', path),
-      writeFile: (path, content, attributes) =>
-        call(CALL_LIMIT_MS, 'writeFile', path, content, attributes),
-      makeDirectory: (path) => call(CALL_LIMIT_MS, 'makeDirectory', path),
-      setAttributes: (path, attributes) => call(CALL_LIMIT_MS, 'setAttributes', path, attributes),
-      makeLink: (path, target) => call(CALL_LIMIT_MS, 'makeLink', path, target),
-      remove: (path) => call(CALL_LIMIT_MS, 'remove', path),
-      finish,
-      [Symbol.asyncDispose]: async () => {
-        // An image that is not to be kept is still left with its file systems clean.
-        if (!context.signal.aborted) await finish().catch(() => {})
-        await close()
-      },
-    }
-  }
-  return { call, close, driver }
 }
 
 /** A directory of this launch alone; those of dead processes are removed. */

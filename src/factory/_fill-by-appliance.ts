@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import { findProgram, runTool } from '../base/process.ts'
+import { findProgram, runProcess, runTool } from '../base/process.ts'
 import { plainEnvironment } from '../remotes/plain-environment.ts'
 import type { RootFileSystem } from './root-file-system.ts'
 
@@ -43,14 +43,23 @@ export async function fillByAppliance(
     ['umount-all'],
   ]
   const words = commands.flatMap((command, index) => (index === 0 ? command : [':', ...command]))
-  await runTool(['guestfish', '--rw', '--format=raw', '-a', file, ...words], {
+  const result = await runProcess(['guestfish', '--rw', '--format=raw', '-a', file, ...words], {
     env: {
       ...plainEnvironment,
-      TMPDIR: root.scratch,
       LIBGUESTFS_BACKEND: 'direct',
       LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
     },
     signal: context.signal,
   })
+  if (result.code !== 0) throw toFailure(type, result.stderr.toString().trim())
   await rm(archive)
+}
+
+function toFailure(type: string, output: string): Failure {
+  if (output.includes(`failed to execute mkfs.${type}`))
+    return new Failure('TOOL_MISSING', `the appliance of libguestfs has no mkfs.${type}`, {
+      fix: `Install libguestfs-${type} (Debian: apt-get install libguestfs-${type}), or use ext4.`,
+    })
+  const last = output.split('\n').at(-1) ?? ''
+  return new Failure('COMMAND_FAILED', `guestfish: ${last}`, { details: { output } })
 }

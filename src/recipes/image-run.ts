@@ -6,6 +6,7 @@ import type { Context, ProgressEvent } from '../base/context.ts'
 import { asFileFailure, Failure, isFailure, systemCode } from '../base/failure.ts'
 import { findWorkingFiles, removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runProcess } from '../base/process.ts'
+import { openImage } from '../formats/open-image.ts'
 import { type ImageOptions, type ImageVia, openImageRemote } from '../remotes/open-image.ts'
 import type { Remote } from '../remotes/remote.ts'
 import type { Recipe } from './recipe.ts'
@@ -87,6 +88,11 @@ export async function packImage(
     options.via === 'auto'
       ? viaForCommands(options.trusted)
       : demandTrust(options.via, options.trusted)
+  if (via === 'read')
+    throw new Failure('USAGE', 'an image cannot be changed by reading it', {
+      fix: 'Use --via appliance, or --via sandbox for an image you trust.',
+    })
+  await look(options)
   // In place, the working file is only the sign that somebody is at work.
   const working = workingPath(image, options.inPlace ? 'lock' : 'copy')
   try {
@@ -204,6 +210,12 @@ async function findWritableImage(path: string): Promise<string> {
       })
     throw asFileFailure(error, path)
   }
+}
+
+/** Refuses what is no image, or no safe one, before it is copied. */
+async function look({ path, format }: ImageRunOptions): Promise<void> {
+  const image = await openImage(path, { format })
+  await image[Symbol.asyncDispose]()
 }
 
 /** A copy that shares blocks where the file system can and keeps holes where it cannot. */

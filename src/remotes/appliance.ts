@@ -23,6 +23,8 @@ import type { RemoteDriver } from './remote.ts'
 
 export interface ApplianceOptions {
   path: string
+  /** What the image is called in failures; the name of the file when left out. */
+  name?: string
   /** Disk format of the file; found by our own parser when left out. */
   format?: ImageFormat | undefined
   /** `check`: the file is not written; what commands write goes to a throw-away layer. */
@@ -59,7 +61,7 @@ export async function openAppliance(
   const path = resolve(options.path)
   const readonly = options.access === 'check'
   if (!readonly) await checkWritable(path)
-  const question = { image: basename(path), named: options.rootFileSystem }
+  const question = { image: options.name ?? basename(path), named: options.rootFileSystem }
   const scratch = await makeScratch(options.tempDir ?? defaultTempDir())
   const appliance = startAppliance(question.image, scratch, context)
   const { ask, child } = appliance

@@ -24,12 +24,11 @@ export interface ImageOptions {
 
 /** Opens an image file as a place of work. The heavy parts are loaded only when they are used. */
 export async function openImageRemote(options: ImageOptions, context: Context): Promise<Remote> {
-  const { via, name, ...rest } = options
-  const driver = await DRIVERS[via](rest, context)
-  return openRemote(name === undefined ? driver : { ...driver, name }, context)
+  const { via, ...rest } = options
+  return openRemote(await DRIVERS[via](rest, context), context)
 }
 
-type Open = (options: Omit<ImageOptions, 'via' | 'name'>, context: Context) => Promise<RemoteDriver>
+type Open = (options: Omit<ImageOptions, 'via'>, context: Context) => Promise<RemoteDriver>
 
 const DRIVERS: Readonly<Record<ImageVia, Open>> = {
   read: async (...given) => (await import('./read-image.ts')).openReadImage(...given),

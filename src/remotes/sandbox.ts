@@ -55,6 +55,8 @@ export async function openTree(options: TreeOptions, context: Context): Promise<
 
 export interface SandboxOptions {
   path: string
+  /** What the image is called in failures; the name of the file when left out. */
+  name?: string
   format?: ImageFormat
   access: 'check' | 'change'
   rootFileSystem?: string
@@ -73,11 +75,11 @@ export async function openSandbox(
   context: Context,
 ): Promise<RemoteDriver> {
   const { path, access, network, tempDir, rootFileSystem } = options
+  const { name = basename(path) } = options
   if (process.geteuid?.() !== 0)
     throw new Failure('NEEDS_ROOT', 'the sandbox mounts the image, which only root may do', {
       fix: 'Run it as root, or use --via appliance.',
     })
-  const name = basename(path)
   const readOnly = access === 'check'
   const { format, fileSystems, dirty } = await survey(options)
   await removeLeftovers(join(tempDir, 'sandbox'))

@@ -1,121 +1,61 @@
-/** A package set to a bootable image, against the same packages as a tar by mmdebstrap alone, and other builders. */
+/**
+ * Building: a set of packages to a bootable image by Ingot, to a tar file by mmdebstrap alone, and
+ * to an image by other builders of Debian's. Each run fetches its packages anew.
+ */
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { findProgram, runTool } from '../src/base/process.ts'
-import { bar, compare, runsWanted } from './measure.ts'
-import { INGOT, place, root } from './place.ts'
-import { mkdir } from 'node:fs/promises'
+import { runTool } from '../src/base/process.ts'
+import { chooseSources } from '../src/factory/choose-sources.ts'
+import { formatSources, readHostApt } from '../src/guests/apt-sources.ts'
+import type { BaseKey } from '../src/recipes/base-schema.ts'
+import { makeBuilders } from './builders.ts'
+import { demandRoot, INGOT, openPlace, readRuns, workFile } from './place.ts'
+import { atMost, printBars, printHeading, printSeries } from './report.ts'
+import { costOf, runSeries } from './series.ts'
 
-await mkdir(place, { recursive: true })
-const recipe = join(root, 'bench/work/base.yaml')
-const output = join(place, 'built.raw')
-// Every package the image ends up with, so that the tar holds the same ones.
-await runTool([INGOT, 'build', recipe, '--output', output, '-q'])
-const manifest = JSON.parse(
-  (await runTool(['cat', join(place, 'built.manifest.json')])).toString(),
-) as { packages: { name: string }[] }
-const packages = manifest.packages.map(({ name }) => name)
-const suite = 'bookworm'
-const mirror = (
-  await runTool([
-    'sh',
-    '-c',
-    `apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(CREATED_BY)' | awk -v c=${suite} '$2 == c && $3 == "Packages" { print $1; exit }'`,
-  ])
-)
-  .toString()
-  .trim()
+const OURS = 'ingot build'
+const MMDEBSTRAP = 'mmdebstrap, to a tar file'
 
-const mkosi = join(place, 'mkosi.conf')
-await writeFile(
-  mkosi,
-  `[Distribution]\nDistribution=debian\nRelease=${suite}\nMirror=${mirror.replace(/\/$/, '')}\n[Output]\nFormat=disk\nOutput=mkosi\n[Content]\nBootable=yes\nPackages=${packages.join(',')}\n`,
-)
-const vmdb = join(place, 'vmdb2.yaml')
-await writeFile(
-  vmdb,
-  `steps:
-  - mkimg: "{{ output }}"
-    size: 2G
-  - mklabel: gpt
-    device: "{{ output }}"
-  - mkpart: primary
-    device: "{{ output }}"
-    start: 1M
-    end: 3M
-    tag: bios
-    part-type: ef02
-  - mkpart: primary
-    device: "{{ output }}"
-    start: 3M
-    end: 100%
-    tag: root
-  - kpartx: "{{ output }}"
-  - mkfs: ext4
-    partition: root
-  - mount: root
-  - debootstrap: ${suite}
-    mirror: ${mirror}
-    target: root
-  - apt: install
-    packages: [${packages.join(', ')}]
-    tag: root
-`,
-)
-const medians = await compare(
-  `Build: ${packages.length} packages to a bootable image`,
+interface Plan {
+  plan: { base: BaseKey }
+  packages: string[]
+}
+
+const runs = readRuns()
+demandRoot()
+await using place = await openPlace()
+const recipe = workFile('base.yaml')
+const told = await runTool([INGOT, 'build', recipe, '--plan', '--json'])
+const { plan, packages } = JSON.parse(told.toString()) as Plan
+const chosen = chooseSources(plan.base, await readHostApt())
+const mirror = chosen.sources[0]?.uris[0] ?? ''
+const sources = place.at('debian.sources')
+await writeFile(sources, formatSources(chosen.sources, chosen.keys))
+
+printHeading('Building', `bench/build.ts --runs ${runs}`)
+const series = await runSeries(
   [
-    { name: 'ingot build', argv: [INGOT, 'build', recipe, '--output', output, '-q'] },
     {
-      name: 'mmdebstrap (a tar)',
-      argv:
-        findProgram('mmdebstrap') === undefined
-          ? undefined
-          : [
-              'mmdebstrap',
-              '--variant=minbase',
-              `--include=${packages.join(',')}`,
-              suite,
-              join(place, 'built.tar'),
-              mirror,
-            ],
-      skip: 'mmdebstrap is not installed',
+      name: OURS,
+      argv: [INGOT, 'build', recipe, '--output', place.at('disk.qcow2')],
+      env: { INGOT_CACHE_DIR: place.at('cache') },
+      leftovers: ['cache', 'disk.qcow2', 'disk.manifest.json', 'disk.spdx.json'].map(place.at),
     },
     {
-      name: 'vmdb2',
-      argv:
-        findProgram('vmdb2') === undefined
-          ? undefined
-          : ['vmdb2', vmdb, '--output', join(place, 'vmdb2.raw')],
-      skip: 'vmdb2 is not installed (apt-get install vmdb2)',
+      name: MMDEBSTRAP,
+      argv: [
+        'mmdebstrap', '--variant=minbase', `--include=${packages.join(',')}`,
+        plan.base.release, place.at('root.tar'), sources,
+      ],
+      leftovers: [place.at('root.tar')],
     },
-    {
-      name: 'mkosi',
-      argv:
-        findProgram('mkosi') === undefined ? undefined : ['mkosi', '--force', '--directory', place],
-      skip: 'mkosi is not installed (apt-get install mkosi)',
-    },
-    {
-      name: 'debos',
-      argv: undefined,
-      skip: findProgram('debos')
-        ? 'it runs in a KVM machine of its own only'
-        : 'debos is not installed; it wants a KVM machine of its own',
-    },
+    ...makeBuilders({ release: plan.base.release, mirror, packages }, place.at('')),
   ],
-  runsWanted(),
-)
-console.log()
-const [ingot, mmdebstrap] = [medians.get('ingot build'), medians.get('mmdebstrap (a tar)')]
-bar(
-  "ingot build, share of mmdebstrap's wall time",
-  ingot && mmdebstrap && ingot.wallS / mmdebstrap.wallS,
-  1.3,
-  '',
-)
-bar(
-  "ingot build, share of mmdebstrap's CPU time",
-  ingot && mmdebstrap && ingot.cpuS / mmdebstrap.cpuS,
-  1.3,
-  '',
-)
+  runs,
+) // prettier-ignore
+printSeries(`Debian 12 with ${packages.length} packages and what they need`, series)
+
+const ours = costOf(series, OURS)
+process.exitCode = printBars([
+  atMost('in parts of mmdebstrap alone', ours, costOf(series, MMDEBSTRAP), 1.3),
+  ...series.rows.slice(2).map(({ name, cost }) => atMost(`in parts of ${name}`, ours, cost, 1)),
+])

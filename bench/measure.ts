@@ -1,124 +1,76 @@
-/** Runs commands by turns and compares them: wall time, processor time of all descendants, peak memory. */
+/**
+ * What commands cost. Everything in `bench/` measures by this file: a command runs under GNU time,
+ * which counts the processor time of all processes that were started and waited for on its behalf.
+ */
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { cpus, loadavg, tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findProgram, runProcess, type RunOptions } from '../src/base/process.ts'
+import { runProcess } from '../src/base/process.ts'
 
-export interface Sample {
+const TIME = '/usr/bin/time'
+const KIB = 1024
+
+export interface Cost {
   wallS: number
-  /** User and system time, of the command and all that it waited for. */
+  /** User and system, the children's too. */
   cpuS: number
-  /** Of the largest single process. */
-  peakMiB: number
+  /** Bytes that the largest single process held in memory. */
+  peak: number
+  /** The machine's load average over the minute before. */
+  load: number
 }
 
-export interface Contender {
-  name: string
-  /** Undefined: it cannot run here, and `skip` says why. */
-  argv: readonly string[] | undefined
-  skip?: string
-  options?: RunOptions
-  /** Before each run, not measured: fresh copies. */
-  prepare?: () => Promise<void>
+export interface Command {
+  argv: readonly string[]
+  /** Added to the environment of the benchmark. */
+  env?: Readonly<Record<string, string>>
+  cwd?: string
 }
 
-/** What `--runs` says, or three. */
-export function runsWanted(): number {
-  const at = process.argv.indexOf('--runs')
-  return at < 0 ? 3 : Math.max(1, Number(process.argv[at + 1]))
-}
-
-/** Runs one command under time(1). Throws when it fails. */
-export async function measure(argv: readonly string[], options: RunOptions = {}): Promise<Sample> {
-  if (!findProgram('/usr/bin/time') && !findProgram('time'))
-    throw new Error('time(1) is missing: apt-get install time')
-  const directory = await mkdtemp(join(tmpdir(), 'ingot-bench-'))
+/** Runs a command to its end. Throws, with the end of its output, when it does not succeed. */
+export async function measure({ argv, env, cwd }: Command): Promise<Cost> {
+  if (!existsSync(TIME)) throw new Error('GNU time is missing: run bench/setup')
+  const directory = await mkdtemp(join(tmpdir(), 'ingot-measure-'))
   try {
-    const file = join(directory, 'time')
-    const result = await runProcess(
-      ['/usr/bin/time', '-q', '-o', file, '-f', '%e %U %S %M', ...argv],
-      options,
+    const file = join(directory, 'cost')
+    const [load = 0] = loadavg()
+    const startedAt = performance.now()
+    const { code, stdout, stderr } = await runProcess(
+      [TIME, '--format=%U %S %M', '--output', file, '--', ...argv],
+      { cwd, env: { ...ownEnvironment(), ...env } },
     )
-    if (result.code !== 0)
-      throw new Error(
-        `${argv.join(' ')} ended with ${result.code}\n${result.stdout.toString().slice(-2000)}${result.stderr.toString().slice(-2000)}`,
-      )
-    const [wall, user, system, peak] = (await readFile(file, 'utf8'))
-      .trim()
-      .split(/\s+/)
-      .map(Number)
-    return {
-      wallS: wall ?? Number.NaN,
-      cpuS: (user ?? 0) + (system ?? 0),
-      peakMiB: (peak ?? 0) / 1024,
-    }
+    const wallS = (performance.now() - startedAt) / 1000
+    if (code !== 0) throw new Error(`${argv[0]} ended with ${code}: ${tail(stdout, stderr)}`)
+    const line = (await readFile(file, 'utf8')).trim().split('\n').at(-1) ?? ''
+    const [user = NaN, system = NaN, peakKiB = NaN] = line.split(' ').map(Number)
+    return { wallS, cpuS: user + system, peak: peakKiB * KIB, load }
   } finally {
     await rm(directory, { recursive: true })
   }
 }
 
-/** Runs all contenders in turn, `runs` times, and prints medians and ratios to the first one. */
-export async function compare(
-  title: string,
-  contenders: readonly Contender[],
-  runs = runsWanted(),
-): Promise<Map<string, Sample>> {
-  const samples = new Map<string, Sample[]>()
-  const skipped: string[] = []
-  console.log(`\n## ${title}\n`)
-  for (let run = 0; run < runs; run++)
-    for (const { name, argv, skip, options, prepare } of contenders) {
-      if (argv === undefined) {
-        if (run === 0) skipped.push(`${name}: skipped, ${skip ?? 'not here'}`)
-        continue
-      }
-      try {
-        await prepare?.()
-        samples.set(name, [...(samples.get(name) ?? []), await measure(argv, options)])
-      } catch (error) {
-        if (run === 0)
-          skipped.push(
-            `${name}: failed, ${error instanceof Error ? error.message.split('\n').slice(0, 6).join(' / ') : String(error)}`,
-          )
-      }
-    }
-  const medians = new Map([...samples].map(([name, all]) => [name, medianOf(all)]))
-  const [base] = medians.values()
-  console.log('| | wall s | CPU s | peak MiB | wall, times the first | CPU, times the first |')
-  console.log('| --- | --- | --- | --- | --- | --- |')
-  for (const [name, { wallS, cpuS, peakMiB }] of medians) {
-    console.log(
-      `| ${name} | ${wallS.toFixed(2)} | ${cpuS.toFixed(2)} | ${peakMiB.toFixed(0)} | ${ratio(wallS, base?.wallS)} | ${ratio(cpuS, base?.cpuS)} |`,
-    )
-  }
-  for (const line of skipped) console.log(`\n${line}`)
-  console.log(
-    `\n(medians of ${runs}; ${cpus().length} processors; load ${loadavg()
-      .map((load) => load.toFixed(1))
-      .join(' ')})`,
-  )
-  return medians
+/** The middle one; of an even number the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? NaN
+  const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? NaN
+  return (lower + upper) / 2
 }
 
-function ratio(own: number, first: number | undefined): string {
-  return first ? (own / first).toFixed(2) : '-'
-}
-
-/** Says whether a bar is met. */
-export function bar(what: string, value: number | undefined, limit: number, unit: string): void {
-  if (value === undefined || Number.isNaN(value)) console.log(`- ${what}: not measured`)
-  else
-    console.log(
-      `- ${what}: ${value.toFixed(2)} ${unit}, bar ${limit} ${unit}: ${value <= limit ? 'met' : 'MISSED'}`,
-    )
-}
-
-function medianOf(all: readonly Sample[]): Sample {
-  const middle = (pick: (sample: Sample) => number) =>
-    all.map(pick).sort((a, b) => a - b)[Math.floor((all.length - 1) / 2)] ?? Number.NaN
+/** Every guest that is emulated is emulated alike: what KVM gives differs from machine to machine. */
+function ownEnvironment(): Record<string, string> {
   return {
-    wallS: middle((one) => one.wallS),
-    cpuS: middle((one) => one.cpuS),
-    peakMiB: middle((one) => one.peakMiB),
+    ...(process.env as Record<string, string>),
+    INGOT_ACCELERATOR: 'tcg',
+    LIBGUESTFS_BACKEND: 'direct',
+    LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
   }
+}
+
+function tail(...outputs: Buffer[]): string {
+  return outputs
+    .flatMap((output) => output.toString().trim().split('\n').slice(-8))
+    .join('\n')
+    .trim()
 }

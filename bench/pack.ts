@@ -1,86 +1,108 @@
 /**
- * The same work on copies of one image: two small packages, one file, one script. Peers:
- * virt-customize, and Sahara's own sahara-image-pack where `SAHARA_PEER` names a script that packs a
- * copy of the image given as its second argument.
+ * Packing: the same work on copies of one image by Ingot, virt-customize and Sahara; then once more
+ * on the packed image, where nothing is left to do.
  */
-import { join } from 'node:path'
-import { writeFile } from 'node:fs/promises'
-import { findProgram } from '../src/base/process.ts'
-import { bar, compare, type Contender } from './measure.ts'
-import { baseImage, freshCopy, INGOT, place, root } from './place.ts'
+import { rm, writeFile } from 'node:fs/promises'
+import { findProgram, runTool } from '../src/base/process.ts'
+import { copyImage, demandRoot, demandState, findBaseImage, INGOT, openPlace, readRuns, workFile } from './place.ts' // prettier-ignore
+import { atMost, printBars, printHeading, printSeries, timesFaster, within } from './report.ts'
+import { makeSaharaContender } from './sahara-peer.ts'
+import { type Absent, type Contender, costOf, runSeries } from './series.ts'
 
-const image = await baseImage()
-const work = join(root, 'bench/work/work.yaml')
-const at = (name: string) => join(place, `${name}.qcow2`)
-const fresh = (name: string) => async () => void (await freshCopy(image, `${name}.qcow2`))
-const emulated = {
-  ...process.env,
-  LIBGUESTFS_BACKEND: 'direct',
-  LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg',
-} as Record<string, string>
-const conf = join(place, 'app.conf')
-await writeFile(conf, 'greeting=hello\ndistro=debian\n')
+const SANDBOX = 'ingot pack --via sandbox --trusted'
+const APPLIANCE = 'ingot pack --via appliance'
+const WARM = 'ingot pack --via appliance, packages in the cache'
+const VIRT_CUSTOMIZE = 'virt-customize'
+const SAHARA = 'sahara-image-pack'
+const CONF = 'greeting=hello\ndistro=debian\n'
 
-const ingot = (name: string, ...words: string[]): Contender => ({
-  name: `ingot pack ${words.join(' ')}`,
-  argv: [INGOT, 'pack', work, '--image', at(name), '-q', ...words],
-  prepare: fresh(name),
-})
-const peer = process.env['SAHARA_PEER']
-const medians = await compare('Pack: two packages, one file, one script', [
-  ingot('sandbox', '--via', 'sandbox', '--trusted'),
-  ingot('appliance', '--via', 'appliance'),
-  {
-    name: 'virt-customize',
-    argv:
-      findProgram('virt-customize') === undefined
-        ? undefined
-        : [
-            'virt-customize',
-            '--format',
-            'qcow2',
-            '-a',
-            at('virt'),
-            '--install',
-            'jq,tree',
-            '--mkdir',
-            '/etc/bench',
-            '--upload',
-            `${conf}:/etc/bench/app.conf`,
-            '--run-command',
-            'test_only=0; echo noted > /etc/bench/note',
-          ],
-    skip: 'guestfs-tools is not installed',
-    options: { env: emulated },
-    prepare: fresh('virt'),
-  },
-  {
-    name: 'sahara-image-pack',
-    argv: peer ? [peer, 'work', image] : undefined,
-    skip: 'SAHARA_PEER is not set',
-  },
-])
-const again = await compare('Pack again: everything is as it should be', [
-  {
-    name: 'ingot pack --via sandbox --trusted',
-    argv: [INGOT, 'pack', work, '--image', at('sandbox'), '-q', '--via', 'sandbox', '--trusted'],
-  },
-])
+const runs = readRuns()
+demandRoot()
+await using place = await openPlace()
+const base = await findBaseImage()
+const image = place.at('image.qcow2')
 
-const sandbox = medians.get('ingot pack --via sandbox --trusted')
-const appliance = medians.get('ingot pack --via appliance')
-const virt = medians.get('virt-customize')
-const sahara = medians.get('sahara-image-pack')
-const share = (own: number | undefined, other: number | undefined) =>
-  own && other ? own / other : undefined
-console.log()
-for (const [name, other] of [
-  ['virt-customize', virt],
-  ['sahara-image-pack', sahara],
-] as const) {
-  bar(`sandbox, share of ${name}'s CPU time`, share(sandbox?.cpuS, other?.cpuS), 1 / 12, '')
-  bar(`sandbox, share of ${name}'s wall time`, share(sandbox?.wallS, other?.wallS), 1 / 12, '')
+function ingot(name: string, words: readonly string[], from: string, cache: string): Contender {
+  return {
+    name,
+    prepare: () => copyImage(from, image),
+    argv: [INGOT, 'pack', workFile('work.yaml'), '--image', image, ...words],
+    env: { INGOT_CACHE_DIR: place.at(cache) },
+    check: () => demandState('work.yaml', image),
+  }
 }
-bar("appliance, share of virt-customize's wall time", share(appliance?.wallS, virt?.wallS), 0.7, '')
-bar("appliance, share of virt-customize's CPU time", share(appliance?.cpuS, virt?.cpuS), 0.7, '')
-bar('second run by the sandbox', again.values().next().value?.wallS, 3, 's')
+
+function appliance(name: string, cache: string): Contender {
+  return ingot(name, ['--via', 'appliance'], base, cache)
+}
+
+const sandbox = ['--via', 'sandbox', '--trusted']
+
+async function makeVirtCustomize(): Promise<Contender | Absent> {
+  const name = VIRT_CUSTOMIZE
+  if (!findProgram(name)) return { name, why: 'it is not installed; run bench/setup' }
+  await writeFile(place.at('app.conf'), CONF)
+  return {
+    name,
+    prepare: () => copyImage(base, image),
+    argv: [
+      name, '--quiet', '--format', 'qcow2', '--add', image, '--install', 'jq,tree',
+      '--mkdir', '/etc/bench', '--upload', `${place.at('app.conf')}:/etc/bench/app.conf`,
+      '--run', workFile('note.sh'),
+    ],
+    check: () => demandState('work.yaml', image),
+  } // prettier-ignore
+}
+
+/** libguestfs makes its appliance once per machine; nobody's first run shall pay for that. */
+async function warmUp(): Promise<void> {
+  if (!findProgram('guestfish')) return
+  process.stderr.write('starting the appliance, once\n')
+  const env = { ...process.env, LIBGUESTFS_BACKEND: 'direct' } as Record<string, string>
+  const settings = { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' }
+  await runTool(['guestfish', '--add', '/dev/null', 'run'], { env: { ...env, ...settings } })
+}
+
+printHeading('Packing', `bench/pack.ts --runs ${runs}`)
+await warmUp()
+const first = await runSeries(
+  [
+    ingot(SANDBOX, sandbox, base, 'sandbox'),
+    {
+      ...appliance(APPLIANCE, 'cold'),
+      leftovers: [place.at('cold')],
+    },
+    appliance(WARM, 'warm'),
+    await makeVirtCustomize(),
+    makeSaharaContender({
+      name: SAHARA,
+      directory: place.at('sahara'),
+      image: base,
+      check: (packed) => demandState('work.yaml', packed),
+    }),
+  ],
+  runs,
+)
+printSeries('Two packages, a file and a script, on a clean image', first)
+
+const packed = place.at('packed.qcow2')
+await copyImage(base, packed)
+await runTool([INGOT, 'pack', workFile('work.yaml'), '--image', packed, ...sandbox])
+const again = await runSeries(
+  [
+    ingot(`${SANDBOX}, again`, sandbox, packed, 'sandbox'),
+    makeSaharaContender({ name: `${SAHARA}, again`, directory: place.at('sahara'), image: packed }),
+  ],
+  runs,
+)
+printSeries('The same on the packed image', again)
+await rm(packed)
+
+const [ours, byAppliance] = [costOf(first, SANDBOX), costOf(first, APPLIANCE)]
+const theirs = costOf(first, VIRT_CUSTOMIZE)
+process.exitCode = printBars([
+  timesFaster('by the sandbox, against virt-customize', ours, theirs, 12),
+  timesFaster('by the sandbox, against Sahara', ours, costOf(first, SAHARA), 12),
+  atMost('by the appliance, in parts of virt-customize', byAppliance, theirs, 0.7),
+  within('by the sandbox, again', costOf(again, `${SANDBOX}, again`), 3),
+])

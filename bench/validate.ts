@@ -1,67 +1,94 @@
-/** Checks of a packed image, and the start of the command. */
-import { chmod } from 'node:fs/promises'
+/** Validating a packed image, starting the command, and the memory that Ingot itself takes. */
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runTool } from '../src/base/process.ts'
-import { bar, compare } from './measure.ts'
-import { baseImage, freshCopy, INGOT, place, root } from './place.ts'
+import { copyImage, demandRoot, findBaseImage, INGOT, openPlace, readRuns, workFile } from './place.ts' // prettier-ignore
+import { type Command, measure } from './measure.ts'
+import { type Bar, printBars, printHeading, printSeries, within } from './report.ts'
+import { makeSaharaContender } from './sahara-peer.ts'
+import { type Contender, costOf, runSeries } from './series.ts'
 
-const image = await freshCopy(await baseImage(), 'validate.qcow2')
-const check = join(root, 'bench/work/check.yaml')
-await runTool([
-  INGOT,
-  'pack',
-  join(root, 'bench/work/work.yaml'),
-  '--image',
-  image,
-  '--trusted',
-  '-q',
-])
+const READ = 'ingot validate, by reading, as nobody'
+const SANDBOX = 'ingot validate --via sandbox --trusted'
+const HELP = 'ingot --help'
+const MAX_MEMORY = 150e6
+/** Starts take milliseconds; they can be had more often. */
+const STARTS_PER_RUN = 5
+
+const runs = readRuns()
+demandRoot()
+await using place = await openPlace()
+const image = place.at('packed.qcow2')
+const base = await findBaseImage()
+await copyImage(base, image)
+const sandbox = ['--via', 'sandbox', '--trusted']
+const pack = ['pack', workFile('work.yaml'), '--image', image, ...sandbox]
+await runTool([INGOT, ...pack])
 await chmod(image, 0o644)
-const validate = [INGOT, 'validate', check, '--image', image, '-q']
-// Without root, as far as this user can show it: setpriv drops to nobody.
-const nobody =
-  process.getuid?.() === 0
-    ? [
-        'setpriv',
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        'env',
-        `XDG_CACHE_HOME=${join('/tmp', 'ingot-bench-nobody')}`,
-      ]
-    : []
 
-const medians = await compare(
-  'Validate: packages, files, users, services',
+// What Node keeps of compiled sources is the user's own, and nobody has no home.
+const home = place.at('home-of-nobody')
+await mkdir(home)
+await chmod(home, 0o777)
+const nobody = ['setpriv', '--reuid=nobody', '--regid=nogroup', '--clear-groups', '--']
+const check = ['validate', workFile('check.yaml'), '--image', image]
+
+const byReading: Contender = {
+  name: READ,
+  argv: [...nobody, INGOT, ...check],
+  env: { HOME: home },
+}
+
+/** The most that any process of Ingot's own, whatever it is a parent of, held in memory; bytes. */
+async function measureOwnMemory(command: Command): Promise<number> {
+  const file = place.at('peaks')
+  await writeFile(file, '')
+  await chmod(file, 0o666)
+  const NODE_OPTIONS = `--import=${join(import.meta.dirname, 'tell-peak.mjs')}`
+  await measure({ ...command, env: { ...command.env, NODE_OPTIONS, BENCH_PEAKS: file } })
+  const peaks = (await readFile(file, 'utf8')).trim().split('\n').map(Number)
+  return Math.max(...peaks) * 1024
+}
+
+async function memoryBar(what: string, command: Command): Promise<Bar> {
+  const bytes = await measureOwnMemory(command)
+  const found = `${(bytes / 1e6).toFixed(0)} MB`
+  const met = bytes > 0 && bytes < MAX_MEMORY
+  return { what: `memory of the largest process of Ingot: ${what}`, wanted: '150 MB', found, met }
+}
+
+printHeading('Validating and starting', `bench/validate.ts --runs ${runs}`)
+await measure(byReading) // the first start compiles
+const validating = await runSeries(
   [
-    { name: 'ingot validate (by reading, without root)', argv: [...nobody, ...validate] },
-    {
-      name: 'ingot validate --via sandbox --trusted',
-      argv: [...validate, '--via', 'sandbox', '--trusted'],
-    },
-    {
+    byReading,
+    { name: SANDBOX, argv: [INGOT, ...check, ...sandbox] },
+    makeSaharaContender({
       name: 'sahara-image-pack --test-only',
-      argv: process.env['SAHARA_PEER']
-        ? ['env', 'SAHARA_ARGS=--test-only', process.env['SAHARA_PEER'], 'work', image]
-        : undefined,
-      skip: 'SAHARA_PEER is not set',
-    },
+      directory: place.at('sahara'),
+      image,
+      testOnly: true,
+    }),
   ],
-  5,
+  runs,
 )
-const help = await compare(
-  'Help',
+printSeries('Packages, files, a user, a group and a service of a packed image', validating)
+const starting = await runSeries(
   [
-    { name: 'ingot --help', argv: [INGOT, '--help'] },
-    { name: 'node -e 0 (the floor)', argv: [join(root, 'node_modules/.bin/node'), '-e', '0'] },
+    { name: HELP, argv: [INGOT, '--help'] },
+    { name: 'node with nothing to do', argv: [process.execPath, '--eval', '0'] },
   ],
-  9,
+  runs * STARTS_PER_RUN,
 )
+printSeries('The start of the command', starting)
 
-console.log()
-const read = medians.get('ingot validate (by reading, without root)')
-bar('validate by reading', read?.wallS, 0.5, 's')
-bar('validate by the sandbox', medians.get('ingot validate --via sandbox --trusted')?.wallS, 3, 's')
-bar('help', help.get('ingot --help')?.wallS, 0.15, 's')
-bar('memory of the ingot process', read?.peakMiB, 150, 'MiB')
-console.log(`\n(in ${place})`)
+process.exitCode = printBars([
+  within('validate by reading, without root', costOf(validating, READ), 0.5),
+  within('validate by the sandbox', costOf(validating, SANDBOX), 3),
+  within('ingot --help', costOf(starting, HELP), 0.15),
+  await memoryBar('validate by reading', byReading),
+  await memoryBar('pack by the sandbox', { argv: [INGOT, ...pack] }),
+  await memoryBar('build', {
+    argv: [INGOT, 'build', workFile('base.yaml'), '--output', place.at('built.qcow2')],
+  }),
+])

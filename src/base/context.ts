@@ -5,18 +5,23 @@
 import { randomUUID } from 'node:crypto'
 import { type Log, silentLog } from './log.ts'
 
-/** One piece of progress. The terminal draws it, `--json` prints it as a line. */
-export type ProgressEvent =
+/**
+ * One piece of progress. The terminal draws it, `--json` prints it as a line. `on` is the host it is
+ * about, where there are several.
+ */
+export type ProgressEvent = { on?: string } &
   /** A phase of the whole job begins ("copy", "recipe", "clean"). */
-  | { kind: 'phase'; name: string; detail?: string }
-  /** A step of a recipe begins. `index` counts from 1. */
-  | { kind: 'step'; id: string; title: string; index?: number; total?: number; on?: string }
-  /** A step ended. */
-  | { kind: 'step-end'; id: string; title: string; status: string; durationMs: number; on?: string }
-  /** A line that a running command printed. */
-  | { kind: 'output'; line: string; on?: string }
-  /** Bytes moved so far. */
-  | { kind: 'bytes'; name: string; done: number; total?: number }
+  (
+    | { kind: 'phase'; name: string; detail?: string }
+    /** A step of a recipe begins. `index` counts from 1. */
+    | { kind: 'step'; id: string; title: string; index?: number; total?: number }
+    /** A step ended. */
+    | { kind: 'step-end'; id: string; title: string; status: string; durationMs: number }
+    /** A line that a running command printed. */
+    | { kind: 'output'; line: string }
+    /** Bytes moved so far. */
+    | { kind: 'bytes'; name: string; done: number; total?: number }
+  )
 
 export interface Context {
   readonly log: Log

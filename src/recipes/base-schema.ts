@@ -2,7 +2,8 @@
  * Shapes of a recipe's `base` and `disk`: how `build` makes the operating system and its disk. They
  * stand here so that a recipe can be checked without loading anything that builds.
  */
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Type } from '../schema/type.ts'
 
 const URL = '(https?|file|copy):/[^\\s"\']+'
 

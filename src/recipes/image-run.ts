@@ -32,9 +32,8 @@ export interface ImageRunOptions
 export async function checkImage(
   recipe: Recipe,
   options: ImageRunOptions,
-  given: Context,
+  context: Context,
 ): Promise<Report> {
-  const context = forOneImage(given)
   const check = async (via: ImageVia, telling: Context = context): Promise<Report> => {
     await using remote = await openFor(via, 'check', options.path, options, telling)
     return await runRecipe(recipe, remote, { ...options, mode: 'test-only' }, telling)
@@ -79,9 +78,8 @@ export interface PackOptions extends ImageRunOptions {
 export async function packImage(
   recipe: Recipe,
   options: PackOptions,
-  given: Context,
+  context: Context,
 ): Promise<Report> {
-  const context = forOneImage(given)
   const image = await findWritableImage(options.path)
   await removeLeftovers(image)
   const via =
@@ -151,17 +149,6 @@ async function openFor(
     { ...options, path, name: basename(options.path), via, access, accelerator },
     context,
   )
-}
-
-/** Progress of the one image there is needs no name on every line. */
-function forOneImage(context: Context): Context {
-  return {
-    ...context,
-    progress: (event) => {
-      if ('on' in event) delete event.on
-      context.progress(event)
-    },
-  }
 }
 
 const WAYS: Readonly<Record<ImageVia, string>> = {

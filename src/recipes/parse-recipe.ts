@@ -3,7 +3,6 @@
  * a recipe comes out only if there is none.
  */
 import { basename, extname } from 'node:path'
-import { Type } from 'typebox'
 import { didYouMean } from '../schema/find-faults.ts'
 import { parseArguments } from './_parse-arguments.ts'
 import { StepParser } from './_parse-steps.ts'
@@ -12,6 +11,7 @@ import { baseSchema, diskSchema } from './base-schema.ts'
 import type { Clean, Recipe, RecipeFault } from './recipe.ts'
 import { recipeKeys } from './recipe-schema.ts'
 import type { Validator } from './validator.ts'
+import { Type } from '../schema/type.ts'
 
 /** Contents of a file that a recipe names. Throws an Error whose message is for the author. */
 export type ReadResource = (name: string) => Buffer

@@ -1,6 +1,6 @@
 /** The shape of a recipe, apart from its steps, whose shapes come from the validators. */
-import { Type } from 'typebox'
 import { cleanTasks } from '../guests/clean-tasks.ts'
+import { Type } from '../schema/type.ts'
 
 export const argumentSchema = Type.Object(
   {

@@ -43,7 +43,8 @@ export async function runOnHosts(
     for (let next = queue.shift(); next; next = queue.shift()) {
       const [index, host] = next
       try {
-        const report = await runOnHost(recipe, host, options, context)
+        const named = hosts.length > 1 ? nameProgress(context, host.name) : context
+        const report = await runOnHost(recipe, host, options, named)
         reports[index] = report
         options.onReport?.(report)
       } catch (error) {
@@ -55,6 +56,11 @@ export async function runOnHosts(
   if (bugs.length > 0) throw bugs[0]
   if (context.signal.aborted) throw new Failure('INTERRUPTED', 'interrupted')
   return reports
+}
+
+/** Progress of one of several hosts says which. */
+function nameProgress(context: Context, on: string): Context {
+  return { ...context, progress: (event) => context.progress({ ...event, on }) }
 }
 
 /** The report of one host, whatever foreseen went wrong. */

@@ -11,7 +11,7 @@ import type { Remote } from '../remotes/remote.ts'
 import { type ArgumentValues, resolveArguments } from './argument-values.ts'
 import type { Recipe, Step } from './recipe.ts'
 import { leavesOf, type Report, type Verdict } from './report.ts'
-import { parseTemplate, renderTexts } from './template.ts'
+import { isTemplate, parseTemplate, renderTexts } from './template.ts'
 import type { BranchOutcome, Difference, LeafValidator, Mode, Scene } from './validator.ts'
 
 export interface RunRecipeOptions {
@@ -113,7 +113,8 @@ class Run {
     return { ok: !verdicts.some(isBad), verdicts }
   }
 
-  async #step(step: Step, mode: Mode, index: number, total: number): Promise<Verdict> {
+  async #step(declared: Step, mode: Mode, index: number, total: number): Promise<Verdict> {
+    const step = { ...declared, title: this.#titleOf(declared) }
     try {
       const why = this.#whySkipped(step)
       if (why !== undefined) return verdictOf(step, 'skipped', { message: why })
@@ -124,13 +125,22 @@ class Run {
     // A branch is nothing to watch: what happens in it is told by the steps it chose.
     const progress = step.validator.kind === 'leaf' ? this.#context.progress : () => {}
     const { id, title } = step
-    const on = this.#remote.name
-    progress({ kind: 'step', id, title, index: index + 1, total, on })
+    progress({ kind: 'step', id, title, index: index + 1, total })
     const startedAt = now().getTime()
     const verdict = await this.#judge(step, mode)
     const durationMs = now().getTime() - startedAt
-    progress({ kind: 'step-end', id, title, status: verdict.status, durationMs, on })
+    progress({ kind: 'step-end', id, title, status: verdict.status, durationMs })
     return { ...verdict, durationMs }
+  }
+
+  /** With arguments filled in where they can be; secrets masked. */
+  #titleOf({ title, validator }: Step): string {
+    if (validator.kind !== 'leaf' || !validator.templated || !isTemplate(title)) return title
+    try {
+      return this.#args.mask(parseTemplate(title).render(this.#args, this.#facts))
+    } catch {
+      return title // what is wrong with it, the step itself will say
+    }
   }
 
   #whySkipped(step: Step): string | undefined {
@@ -229,7 +239,6 @@ class Run {
             this.#context.progress({
               kind: 'output',
               line: this.#args.mask(line),
-              on: this.#remote.name,
             })
       },
     }

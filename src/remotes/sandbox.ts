@@ -183,7 +183,7 @@ function openTreeChild(title: string, launcher: readonly string[], context: Cont
     launcher: [...launcher, ...NAMESPACES],
     onEvent: (event, data) => {
       if (event === 'unmountable')
-        context.log.warn('sandbox.unmountable', data as Record<string, unknown>)
+        context.log.info('sandbox.unmountable', data as Record<string, unknown>)
       if (event !== 'output') return
       const { id, text } = data as { id: string; text: string }
       listeners.get(id)?.(text)

@@ -1,10 +1,10 @@
 /** `owner`, `group` and `mode`, as files and directories have them. */
 import { posix } from 'node:path'
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { gidOf, readAccounts, uidOf } from '../../guests/accounts.ts'
 import type { FileAttributes, FileStat, Remote } from '../../remotes/remote.ts'
 import type { Difference } from '../validator.ts'
+import { Type } from '../../schema/type.ts'
 
 export interface AttributeOptions {
   owner?: string

@@ -1,5 +1,4 @@
 /** `user` and `group`. What is there is read from files; changes are left to the guest's own tools. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import {
   gidOf,
@@ -10,6 +9,7 @@ import {
 } from '../../guests/accounts.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText, isGuestPath, isOneLine } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface UserOptions {
   name: string

@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { defineValidator } from '../validator.ts'
+import { Type } from '../../schema/type.ts'
 
 /** Source: Sahara `plugins/images.py`, SaharaArgumentSetterValidator. */
 export const argumentSet = defineValidator<{ argument_name: string; value: string }>({

@@ -1,11 +1,11 @@
 /** `authorized_key`. */
 import { posix } from 'node:path'
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { readAccounts, refuseAccountName, type User } from '../../guests/accounts.ts'
 import { dropLines, fromLines, toLines } from '../../guests/lines.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText, isOneLine } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface KeyOptions {
   user: string

@@ -2,7 +2,6 @@
  * Validators that choose among others: `all`, `any`, `os_case`, `argument_case`.
  * Source: Sahara `plugins/images.py` (SaharaImageValidator's any, all, os_case, argument_case).
  */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { KNOWN_DISTROS, namesOf } from '../../remotes/facts.ts'
 import { didYouMean, type Path } from '../../schema/find-faults.ts'
@@ -10,6 +9,7 @@ import type { Step } from '../recipe.ts'
 import type { Verdict } from '../report.ts'
 import { defineBranch, type Loading, type Mode } from '../validator.ts'
 import type { Script } from './scripts.ts'
+import { Type } from '../../schema/type.ts'
 
 /**
  * A nested list of steps. They are checked one by one when they are loaded, so that here any list

@@ -1,11 +1,11 @@
 /** `command`. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { readAccounts, refuseAccountName } from '../../guests/accounts.ts'
 import type { CommandResult } from '../../remotes/remote.ts'
 import { argumentsIn } from '../template.ts'
 import { defineValidator, type Loading, type Scene } from '../validator.ts'
 import { demandText, expectText, isGuestPath } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 type Words = string | string[]
 

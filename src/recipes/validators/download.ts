@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
-import { Type } from 'typebox'
 import { fetchFile } from '../../bytes/fetch-file.ts'
 import { MiB } from '../../base/units.ts'
 import type { Remote } from '../../remotes/remote.ts'
@@ -16,6 +15,7 @@ import {
   resolveAttributes,
 } from './_attributes.ts'
 import { demandText, expectText, isGuestPath } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface DownloadOptions extends AttributeOptions {
   url: string

@@ -1,5 +1,4 @@
 /** `file` and `directory`. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import type { FileStat } from '../../remotes/remote.ts'
 import { parseTemplate } from '../template.ts'
@@ -12,6 +11,7 @@ import {
   resolveAttributes,
 } from './_attributes.ts'
 import { demandText, expectText, isGuestPath } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface FileSpec extends AttributeOptions {
   path: string

@@ -1,11 +1,11 @@
 /** `hostname`, `timezone` and `locale`: what a guest calls itself, its hours and its words. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { MiB } from '../../base/units.ts'
 import { readAssignment, setAssignment, setLine, toLines } from '../../guests/lines.ts'
 import type { Remote } from '../../remotes/remote.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 const HOSTNAME = '/etc/hostname'
 const HOSTS = '/etc/hosts'

@@ -1,5 +1,4 @@
 /** `kernel_argument`. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import {
   DEFAULTS,
@@ -14,6 +13,7 @@ import {
 import type { Remote } from '../../remotes/remote.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface ArgumentOptions {
   name: string

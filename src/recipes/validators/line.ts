@@ -1,5 +1,4 @@
 /** `line`. */
-import { Type } from 'typebox'
 import { messageOf } from '../../base/failure.ts'
 import { MiB } from '../../base/units.ts'
 import { dropLines, setLine, toLines } from '../../guests/lines.ts'
@@ -7,6 +6,7 @@ import { isTemplate } from '../template.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { followLinks } from './_attributes.ts'
 import { demandText, expectText, isGuestPath, isOneLine } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface LineOptions {
   path: string

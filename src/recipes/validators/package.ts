@@ -1,9 +1,9 @@
 /** `package`. Source: Sahara `plugins/images.py`, SaharaPackageValidator. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { packageManagerOf } from '../../guests/package-manager-of.ts'
 import type { PackageManager, PackageSpec } from '../../guests/package-manager.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
+import { Type } from '../../schema/type.ts'
 
 /** What no package manager could take for an option or for two words. */
 const WORD = '^[^\\s-]\\S*$'

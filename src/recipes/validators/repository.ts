@@ -1,9 +1,9 @@
 /** `repository`. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import type { Remote } from '../../remotes/remote.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText, isOneLine } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface RepositorySpec {
   name: string

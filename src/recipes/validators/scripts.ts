@@ -5,7 +5,6 @@
  * it, and nothing of it stays in the guest.
  */
 import { posix } from 'node:path'
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { KiB } from '../../base/units.ts'
 import type { CommandResult } from '../../remotes/remote.ts'
@@ -14,6 +13,7 @@ import { interpreterOf } from '../_interpreter.ts'
 import { lintScript, looksAtTestOnly } from '../_lint-script.ts'
 import { RESERVED_ARGUMENTS } from '../argument-values.ts'
 import { defineValidator, type Difference, type Loading, type Scene } from '../validator.ts'
+import { Type } from '../../schema/type.ts'
 
 /** An environment variable can hold little more. Source: Linux MAX_ARG_STRLEN, 128 KiB. */
 const MAX_OUTPUT = 64 * KiB

@@ -1,9 +1,9 @@
 /** `service`. */
-import { Type } from 'typebox'
 import { Failure } from '../../base/failure.ts'
 import { readUnitState, refuseUnitName, toUnitName, type UnitState } from '../../guests/units.ts'
 import { defineValidator, type Difference, type Scene } from '../validator.ts'
 import { demandText, expectText } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 interface ServiceOptions {
   name: string

@@ -1,10 +1,10 @@
 /** `sysctl`. */
-import { Type } from 'typebox'
 import { setLine } from '../../guests/lines.ts'
 import { parseSysctl, readSysctl, toPlainValue, toSysctlPath } from '../../guests/sysctl.ts'
 import type { Remote } from '../../remotes/remote.ts'
 import { defineValidator, type Difference } from '../validator.ts'
 import { demandText, expectText, isOneLine } from './_texts.ts'
+import { Type } from '../../schema/type.ts'
 
 /** Late in the order, so that few files can overrule it. */
 const FILE = '/etc/sysctl.d/99-ingot.conf'

@@ -5,11 +5,12 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import { type Static, Type } from 'typebox'
+import type { Static } from 'typebox'
 import { parse } from 'yaml'
 import { asFileFailure, Failure, messageOf, systemCode } from '../base/failure.ts'
 import { defaultCacheDir, defaultTempDir } from '../base/paths.ts'
 import { didYouMean, findFaults } from '../schema/find-faults.ts'
+import { Type } from '../schema/type.ts'
 
 /** Every setting: meaning, unit and default. */
 export const configSchema = Type.Object(

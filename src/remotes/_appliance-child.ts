@@ -13,7 +13,13 @@ import { type ApplianceFiles, openApplianceFiles, toGuestFailure } from './_appl
 import { serveParent, tellParent } from './_child-calls.ts'
 import { type Drive, type Guestfs, openGuestfs } from './_libguestfs.ts'
 import { findRootByReading } from './_read-guest.ts'
-import { type DiskFileSystem, findRoot, type GuestMount, surveyDisk } from './find-root.ts'
+import {
+  type DiskFileSystem,
+  findRoot,
+  type GuestMount,
+  type ReadTexts,
+  surveyDisk,
+} from './find-root.ts'
 import type { Command, CommandResult, FileAttributes } from './remote.ts'
 
 export interface LaunchOptions {
@@ -46,6 +52,8 @@ export type ApplianceCalls = typeof calls
 /** Less than this and package managers run out of memory. Source: libguestfs's own default since 1.48. */
 const MIN_MEMORY_MIB = 1280
 const MAX_TEXT = MiB
+/** What QEMU never needs, should a guest take it over. Source: qemu(1). */
+const CONFINED = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
 /** What keeps our own readers from finding the root, but not the appliance. */
 const READERS_LIMITS = ['FILE_SYSTEM_UNSUPPORTED', 'FILE_SYSTEM_DIRTY'] as const
 
@@ -64,24 +72,8 @@ const calls = {
     network = options.network
     guestfs = await open()
     files = openApplianceFiles(guestfs)
-    await guestfs.setBackend('direct')
-    await guestfs.setBackendSettings([`force_${options.accelerator}`, null])
-    await guestfs.setCacheDirectory(options.cacheDir)
-    await guestfs.setTemporaryDirectory(scratch)
-    await guestfs.setMemory(Math.max(MIN_MEMORY_MIB, await guestfs.memory()))
-    await guestfs.setCpus(options.cpus)
-    await guestfs.setNetwork(network ? 1 : 0)
-    for (const port of PORTS) {
-      const socket = `socket,id=${port},path=${join(scratch, port)},server=on,wait=off`
-      await guestfs.addQemuArgument('-chardev', socket)
-      await guestfs.addQemuArgument(
-        '-device',
-        `virtserialport,chardev=${port},name=${portName(port)}`,
-      )
-    }
-    await guestfs.addDrive(options.drive)
     try {
-      await guestfs.launch()
+      await launch(guestfs, options)
     } catch (error) {
       throw new Failure('REMOTE_LOST', `the appliance did not start: ${messageOf(error)}`, {
         cause: error,
@@ -106,7 +98,7 @@ const calls = {
 
   /** Mounts the guest as it mounts itself; the device of its root. */
   mount: async ({ fileSystems, mounts }: Examination, question: Question): Promise<string> => {
-    const all = mounts ?? (await findRoot(await seeAll(fileSystems), peek, question))
+    const all = mounts ?? (await findRootInside(await seeAll(fileSystems), question))
     for (const { fileSystem, at, options } of all) await mount(fileSystem.device, at, options)
     mountPoints = all.map(({ at }) => at)
     return all[0]?.fileSystem.device ?? ''
@@ -144,6 +136,48 @@ const calls = {
 
 async function open(): Promise<Guestfs> {
   return await openGuestfs((text) => tellParent('message', text))
+}
+
+async function launch(guestfs: Guestfs, options: LaunchOptions): Promise<void> {
+  await guestfs.setBackend('direct')
+  await guestfs.setBackendSettings([`force_${options.accelerator}`, null])
+  await guestfs.setCacheDirectory(options.cacheDir)
+  await guestfs.setTemporaryDirectory(options.scratch)
+  await guestfs.setMemory(Math.max(MIN_MEMORY_MIB, await guestfs.memory()))
+  await guestfs.setCpus(options.cpus)
+  await guestfs.setNetwork(options.network ? 1 : 0)
+  await guestfs.addQemuArgument('-sandbox', CONFINED)
+  for (const port of PORTS) {
+    const path = join(options.scratch, port).replaceAll(',', ',,')
+    await guestfs.addQemuArgument('-chardev', `socket,id=${port},path=${path},server=on,wait=off`)
+    await guestfs.addQemuArgument(
+      '-device',
+      `virtserialport,chardev=${port},name=${portName(port)}`,
+    )
+  }
+  await guestfs.addDrive(options.drive)
+  await guestfs.launch()
+}
+
+/** The root, by mounting whatever may be one. What cannot be mounted is none, unless there is no other. */
+async function findRootInside(
+  fileSystems: readonly DiskFileSystem[],
+  question: Question,
+): Promise<GuestMount[]> {
+  const troubles: unknown[] = []
+  const readTexts: ReadTexts = async (fileSystem, paths) => {
+    try {
+      return await peek(fileSystem, paths)
+    } catch (error) {
+      troubles.push(error)
+      return []
+    }
+  }
+  try {
+    return await findRoot(fileSystems, readTexts, question)
+  } catch (error) {
+    throw isFailure(error, 'NO_OPERATING_SYSTEM') ? (troubles[0] ?? error) : error
+  }
 }
 
 /** File systems inside LVM and RAID too, which libguestfs has put together. */

@@ -157,6 +157,19 @@ describe('apt', () => {
     assert.equal(update?.env?.['DEBIAN_FRONTEND'], 'noninteractive')
   })
 
+  it('fetches translated descriptions only for a guest that has some', async () => {
+    const translated = { '/var/lib/apt/lists/mirror_i18n_Translation-en': '' }
+    for (const [files, without] of [
+      [{}, true],
+      [translated, false],
+    ] as const) {
+      const answers = [{ to: 'apt-get' }, { to: 'touch' }]
+      const { remote, options, commands } = open({ files, answers })
+      await dpkg.install(remote, [{ name: 'jq' }], options)
+      assert.equal(/-o Acquire::Languages=none update$/.test(commands()[0] ?? ''), without)
+    }
+  })
+
   it('leaves lists alone that are younger than an hour', async () => {
     const { remote, options, commands } = open({ files: lists, answers: [{ to: 'apt-get' }] }, soon)
     await dpkg.install(remote, [{ name: 'jq' }], options)

@@ -99,11 +99,19 @@ async function runApt(
 
 /** Brings the lists of packages up to date; the complaints of mirrors, which apt only warns of. */
 async function refresh(remote: Remote, options: InstallOptions): Promise<CommandResult> {
-  const result = await runApt(remote, ['update'], options)
+  const result = await runApt(remote, [...(await withoutTranslations(remote)), 'update'], options)
   if (result.code !== 0) throw toAptFailure(remote, 'apt-get update', result)
   // An update that changed nothing leaves no trace; this one lets the next step see that it was made.
   await remote.run({ argv: ['touch', '-c', LISTS] })
   return result
+}
+
+/** Descriptions in other words are a third of the lists, and nobody reads them here. Who has them keeps them. */
+async function withoutTranslations(remote: Remote): Promise<string[]> {
+  const names = (await remote.list(LISTS)) ?? []
+  return names.some((name) => name.includes('_Translation-'))
+    ? []
+    : ['-o', 'Acquire::Languages=none']
 }
 
 async function areListsFresh(remote: Remote, options: InstallOptions): Promise<boolean> {

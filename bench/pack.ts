@@ -22,21 +22,30 @@ await using place = await openPlace()
 const base = await findBaseImage()
 const image = place.at('image.qcow2')
 
-function ingot(name: string, words: readonly string[], from: string, cache: string): Contender {
+const cache = place.at('cache')
+const sandbox = ['--via', 'sandbox', '--trusted']
+const appliance = ['--via', 'appliance']
+
+function ingot(name: string, words: readonly string[], from: string): Contender {
   return {
     name,
     prepare: () => copyImage(from, image),
     argv: [INGOT, 'pack', workFile('work.yaml'), '--image', image, ...words],
-    env: { INGOT_CACHE_DIR: place.at(cache) },
+    env: { INGOT_CACHE_DIR: cache },
     check: () => demandState('work.yaml', image),
   }
 }
 
-function appliance(name: string, cache: string): Contender {
-  return ingot(name, ['--via', 'appliance'], base, cache)
+/** With nothing in the cache; what it puts there is left for the next contender. */
+function withEmptyCache(contender: Contender): Contender {
+  return {
+    ...contender,
+    prepare: async () => {
+      await rm(cache, { recursive: true, force: true })
+      await contender.prepare?.()
+    },
+  }
 }
-
-const sandbox = ['--via', 'sandbox', '--trusted']
 
 async function makeVirtCustomize(): Promise<Contender | Absent> {
   const name = VIRT_CUSTOMIZE
@@ -67,12 +76,9 @@ printHeading('Packing', `bench/pack.ts --runs ${runs}`)
 await warmUp()
 const first = await runSeries(
   [
-    ingot(SANDBOX, sandbox, base, 'sandbox'),
-    {
-      ...appliance(APPLIANCE, 'cold'),
-      leftovers: [place.at('cold')],
-    },
-    appliance(WARM, 'warm'),
+    withEmptyCache(ingot(SANDBOX, sandbox, base)),
+    withEmptyCache(ingot(APPLIANCE, appliance, base)),
+    ingot(WARM, appliance, base),
     await makeVirtCustomize(),
     makeSaharaContender({
       name: SAHARA,
@@ -90,7 +96,7 @@ await copyImage(base, packed)
 await runTool([INGOT, 'pack', workFile('work.yaml'), '--image', packed, ...sandbox])
 const again = await runSeries(
   [
-    ingot(`${SANDBOX}, again`, sandbox, packed, 'sandbox'),
+    ingot(`${SANDBOX}, again`, sandbox, packed),
     makeSaharaContender({ name: `${SAHARA}, again`, directory: place.at('sahara'), image: packed }),
   ],
   runs,

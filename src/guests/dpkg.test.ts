@@ -166,7 +166,7 @@ describe('apt', () => {
       const answers = [{ to: 'apt-get' }, { to: 'touch' }]
       const { remote, options, commands } = open({ files, answers })
       await dpkg.install(remote, [{ name: 'jq' }], options)
-      assert.equal(/-o Acquire::Languages=none update$/.test(commands()[0] ?? ''), without)
+      assert.equal(commands()[0]?.endsWith('-o Acquire::Languages=none update'), without)
     }
   })
 

@@ -87,6 +87,8 @@ const SIGNED: Readonly<Record<string, string>> = {
   '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed': 'EFI/BOOT/grubx64.efi',
   '/usr/lib/shim/mmx64.efi.signed': 'EFI/BOOT/mmx64.efi',
 }
+/** Without these two of them, nothing starts. */
+const NEEDED = ['EFI/BOOT/BOOTX64.EFI', 'EFI/BOOT/grubx64.efi']
 
 /**
  * Sets the boot loader of the guest up for the given firmware. If the guest has a signed shim and
@@ -129,7 +131,7 @@ async function collectEfiFiles(
   const present = signed.filter(
     (entry): entry is readonly [string, Uint8Array] => entry[1] !== undefined,
   )
-  if (present.length < 2)
+  if (!NEEDED.every((path) => present.some(([name]) => name === path)))
     return new Map([['EFI/BOOT/BOOTX64.EFI', await read(remote, `${OUT}/x86_64-efi`)]])
   // The signed GRUB looks for its configuration in the directory of its distribution.
   const { distro } = await remote.facts()

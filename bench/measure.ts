@@ -2,14 +2,15 @@
  * What commands cost. Everything in `bench/` measures by this file: a command runs under GNU time,
  * which counts the processor time of all processes that were started and waited for on its behalf.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runProcess } from '../src/base/process.ts'
+import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
 
 const TIME = '/usr/bin/time'
 const KIB = 1024
+const LOOK_MS = 10
 
 export interface Cost {
   wallS: number
@@ -47,6 +48,36 @@ export async function measure({ argv, env, cwd }: Command): Promise<Cost> {
     return { wallS, cpuS: user + system, peak: peakKiB * KIB, load }
   } finally {
     await rm(directory, { recursive: true })
+  }
+}
+
+/**
+ * The most that the process of the command itself held in memory, in bytes; what it starts is not
+ * counted. Source: proc_pid_status(5), VmHWM, which only ever rises until the process ends.
+ */
+export async function measureOwnPeak({ argv, env, cwd }: Command): Promise<number> {
+  const child = startProcess(argv, {
+    cwd,
+    env: { ...ownEnvironment(), ...env },
+    stdio: 'ignore',
+  })
+  let peakKiB = 0
+  const look = () => {
+    const found = /^VmHWM:\s+(\d+) kB$/m.exec(readStatus(child.pid))?.[1]
+    peakKiB = Math.max(peakKiB, Number(found ?? 0))
+  }
+  const timer = setInterval(look, LOOK_MS)
+  const code = await exitOf(child, argv[0] ?? '')
+  clearInterval(timer)
+  if (code !== 0) throw new Error(`${argv[0]} ended with ${code}`)
+  return peakKiB * KIB
+}
+
+function readStatus(pid: number | undefined): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
+  } catch {
+    return '' // it has just ended
   }
 }
 

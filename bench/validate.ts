@@ -1,9 +1,8 @@
 /** Validating a packed image, starting the command, and the memory that Ingot itself takes. */
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir } from 'node:fs/promises'
 import { runTool } from '../src/base/process.ts'
 import { copyImage, demandRoot, findBaseImage, INGOT, openPlace, readRuns, workFile } from './place.ts' // prettier-ignore
-import { type Command, measure } from './measure.ts'
+import { type Command, measure, measureOwnPeak } from './measure.ts'
 import { type Bar, printBars, printHeading, printSeries, within } from './report.ts'
 import { makeSaharaContender } from './sahara-peer.ts'
 import { type Contender, costOf, runSeries } from './series.ts'
@@ -39,22 +38,11 @@ const byReading: Contender = {
   env: { HOME: home },
 }
 
-/** The most that any process of Ingot's own, whatever it is a parent of, held in memory; bytes. */
-async function measureOwnMemory(command: Command): Promise<number> {
-  const file = place.at('peaks')
-  await writeFile(file, '')
-  await chmod(file, 0o666)
-  const NODE_OPTIONS = `--import=${join(import.meta.dirname, 'tell-peak.mjs')}`
-  await measure({ ...command, env: { ...command.env, NODE_OPTIONS, BENCH_PEAKS: file } })
-  const peaks = (await readFile(file, 'utf8')).trim().split('\n').map(Number)
-  return Math.max(...peaks) * 1024
-}
-
 async function memoryBar(what: string, command: Command): Promise<Bar> {
-  const bytes = await measureOwnMemory(command)
+  const bytes = await measureOwnPeak(command)
   const found = `${(bytes / 1e6).toFixed(0)} MB`
   const met = bytes > 0 && bytes < MAX_MEMORY
-  return { what: `memory of the largest process of Ingot: ${what}`, wanted: '150 MB', found, met }
+  return { what: `memory of the ingot process: ${what}`, wanted: '150 MB', found, met }
 }
 
 printHeading('Validating and starting', `bench/validate.ts --runs ${runs}`)

@@ -65,8 +65,11 @@ export async function copyImage(from: string, to: string): Promise<void> {
 
 /** Throws unless the image is as the recipe says. */
 export async function demandState(recipe: string, image: string): Promise<void> {
-  const { code, stdout } = await runProcess([
+  const { code, stdout, stderr } = await runProcess([
     INGOT, 'validate', workFile(recipe), '--image', image, '--via', 'sandbox', '--trusted',
   ]) // prettier-ignore
-  if (code !== 0) throw new Error(`the work was not done:\n${stdout.toString().slice(-800)}`)
+  if (code !== 0)
+    throw new Error(
+      `the work was not done:\n${(stdout.toString() || stderr.toString()).slice(-800)}`,
+    )
 }

@@ -9,9 +9,11 @@ const SIGNATURE_OFFSET = 510
 const PRINT = `
   fa  31 c0  8e d8  fc  ; 00        cli, ds = 0, cld
   be 40 7c              ; 06        si = 7c40: the text
-  ac  84 c0  74 06      ; 09 again: next byte; 0? go on at 14
-  ba f8 03  ee          ; 0e        to port 3f8, the first serial port
-  eb f5                 ; 12        again
+  ac  84 c0  74 11      ; 09 again: next byte; 0? go on at 1f
+  88 c4  ba fd 03       ; 0e        keep it; the line status register
+  ec  a8 20  74 fb      ; 13 wait:  until the port takes another byte: a busy one loses it
+  88 e0  b2 f8  ee      ; 18        to port 3f8, the first serial port
+  eb ea                 ; 1d        again
 `
 /** In 16 bits, for the ports of QEMU's q35 machine. */
 const ENDS: Readonly<Record<SerialGuestEnd, string>> = {

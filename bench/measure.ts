@@ -1,23 +1,27 @@
 /**
- * What commands cost. Everything in `bench/` measures by this file: a command runs under GNU time,
- * which counts the processor time of all processes that were started and waited for on its behalf.
+ * What commands cost. Everything in `bench/` measures by this file: a command runs in a control group
+ * of its own, whose processor time is that of every process that was started on its behalf. What
+ * wait(2) and GNU time tell would leave out whole builds: process time is handed up only by those who
+ * wait for their children, and not every launcher on the way does.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { loadavg, tmpdir } from 'node:os'
+import { mkdir, readFile, rmdir } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
 
-const TIME = '/usr/bin/time'
+/** Where processor time is accounted: control groups of version 1, or of version 2. */
+const ACCOUNTS = [
+  { root: '/sys/fs/cgroup/cpuacct', file: 'cpuacct.usage', pattern: /^(\d+)$/, perSecond: 1e9 },
+  { root: '/sys/fs/cgroup', file: 'cpu.stat', pattern: /^usage_usec (\d+)$/m, perSecond: 1e6 },
+]
 const KIB = 1024
 const LOOK_MS = 10
 
 export interface Cost {
   wallS: number
-  /** User and system, the children's too. */
+  /** User and system, of all processes. */
   cpuS: number
-  /** Bytes that the largest single process held in memory. */
-  peak: number
   /** The machine's load average over the minute before. */
   load: number
 }
@@ -31,23 +35,24 @@ export interface Command {
 
 /** Runs a command to its end. Throws, with the end of its output, when it does not succeed. */
 export async function measure({ argv, env, cwd }: Command): Promise<Cost> {
-  if (!existsSync(TIME)) throw new Error('GNU time is missing: run bench/setup')
-  const directory = await mkdtemp(join(tmpdir(), 'ingot-measure-'))
+  const account = ACCOUNTS.find(({ root, file }) => existsSync(join(root, file)))
+  if (account === undefined) throw new Error('this host has no control groups that account time')
+  const group = join(account.root, `ingot-bench-${process.pid}`)
+  await mkdir(group)
   try {
-    const file = join(directory, 'cost')
     const [load = 0] = loadavg()
+    const enter = ['sh', '-c', 'echo $$ > "$0" && exec "$@"', join(group, 'cgroup.procs')]
     const startedAt = performance.now()
-    const { code, stdout, stderr } = await runProcess(
-      [TIME, '--format=%U %S %M', '--output', file, '--', ...argv],
-      { cwd, env: { ...ownEnvironment(), ...env } },
-    )
+    const { code, stdout, stderr } = await runProcess([...enter, ...argv], {
+      cwd,
+      env: { ...ownEnvironment(), ...env },
+    })
     const wallS = (performance.now() - startedAt) / 1000
     if (code !== 0) throw new Error(`${argv[0]} ended with ${code}: ${tail(stdout, stderr)}`)
-    const line = (await readFile(file, 'utf8')).trim().split('\n').at(-1) ?? ''
-    const [user = NaN, system = NaN, peakKiB = NaN] = line.split(' ').map(Number)
-    return { wallS, cpuS: user + system, peak: peakKiB * KIB, load }
+    const told = account.pattern.exec(await readFile(join(group, account.file), 'utf8'))?.[1]
+    return { wallS, cpuS: Number(told) / account.perSecond, load }
   } finally {
-    await rm(directory, { recursive: true })
+    await rmdir(group)
   }
 }
 

@@ -1,6 +1,5 @@
 /** Results as Markdown: tables of costs, and the bars with whether they are met. */
 import { cpus, loadavg, release, totalmem } from 'node:os'
-import { MiB } from '../src/base/units.ts'
 import type { Cost } from './measure.ts'
 import type { Series } from './series.ts'
 
@@ -29,8 +28,8 @@ export function printHeading(title: string, command: string): void {
 export function printSeries(title: string, { rows, absent }: Series): void {
   const first = rows[0]?.cost
   print(`### ${title}\n`)
-  print('| | wall s | × | CPU s | × | largest process MiB | load before |')
-  print('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+  print('| | wall s | × | CPU s | × | load before |')
+  print('| --- | ---: | ---: | ---: | ---: | ---: |')
   for (const { name, cost } of rows)
     print(
       `| ${[
@@ -39,7 +38,6 @@ export function printSeries(title: string, { rows, absent }: Series): void {
         times(cost.wallS, first?.wallS),
         seconds(cost.cpuS),
         times(cost.cpuS, first?.cpuS),
-        (cost.peak / MiB).toFixed(0),
         cost.load.toFixed(1),
       ].join(' | ')} |`,
     )

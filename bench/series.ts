@@ -72,7 +72,7 @@ async function runOnce(contender: Contender): Promise<Cost> {
 
 function medianCost(costs: readonly Cost[]): Cost {
   const of = (key: keyof Cost) => median(costs.map((cost) => cost[key]))
-  return { wallS: of('wallS'), cpuS: of('cpuS'), peak: of('peak'), load: of('load') }
+  return { wallS: of('wallS'), cpuS: of('cpuS'), load: of('load') }
 }
 
 function isAbsent(one: Contender | Absent): one is Absent {

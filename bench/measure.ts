@@ -12,7 +12,7 @@ import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
 
 /** Where processor time is accounted: control groups of version 1, or of version 2. */
 const ACCOUNTS = [
-  { root: '/sys/fs/cgroup/cpuacct', file: 'cpuacct.usage', pattern: /^(\d+)$/, perSecond: 1e9 },
+  { root: '/sys/fs/cgroup/cpuacct', file: 'cpuacct.usage', pattern: /^(\d+)$/m, perSecond: 1e9 },
   { root: '/sys/fs/cgroup', file: 'cpu.stat', pattern: /^usage_usec (\d+)$/m, perSecond: 1e6 },
 ]
 const KIB = 1024

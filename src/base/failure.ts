@@ -105,6 +105,13 @@ export const FAILURES = {
   },
   IMAGE_BUSY: { status: 409, exit: 1, title: 'Somebody else is working on the image' },
   IMAGE_READ_ONLY: { status: 409, exit: 1, title: 'The image cannot be written' },
+  VIEW_IMPOSSIBLE: { status: 409, exit: 1, title: 'The disk does not fit the format asked for' },
+  FORMAT_UNKNOWN: {
+    status: 400,
+    exit: 2,
+    title: 'No such disk format',
+    fix: 'See `ingot convert --help` for the formats.',
+  },
   FILE_SYSTEM_DIRTY: {
     status: 409,
     exit: 1,

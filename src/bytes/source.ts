@@ -19,6 +19,19 @@ export interface Source extends AsyncDisposable {
    * Fails with IMAGE_TRUNCATED when the range is not inside the source.
    */
   read(offset: number, length: number): Promise<Uint8Array>
+  /** As `read`, into memory of the caller's. Left out means the plain way: ask `readInto` below. */
+  readInto?(target: Uint8Array, offset: number): Promise<void>
+  /**
+   * Where the bytes stand in an open file, when they stand there one after the other: for those who
+   * let the kernel move them. They are the source's to close.
+   */
+  readonly file?: { readonly descriptor: number; readonly offset: number } | undefined
+}
+
+/** Fills `target` with the bytes from `offset`, with no copy where the source can. */
+export async function readInto(source: Source, target: Uint8Array, offset: number): Promise<void> {
+  if (source.readInto === undefined) target.set(await source.read(offset, target.length))
+  else await source.readInto(target, offset)
 }
 
 /** Fails with IMAGE_TRUNCATED unless `length` bytes from `offset` lie inside the source. */
@@ -48,19 +61,26 @@ export async function openFileSource(path: string): Promise<Source> {
       await file.close()
       throw new Failure('FILE_UNREADABLE', `${path} is not a regular file`, { details: { path } })
     }
+    const readInto = async (target: Uint8Array, offset: number) => {
+      const { length } = target
+      checkRange(source, offset, length)
+      for (let done = 0; done < length;) {
+        const { bytesRead } = await file.read(target, done, length - done, offset + done)
+        if (bytesRead === 0) checkRange({ name: path, size: offset + done }, offset, length)
+        done += bytesRead
+      }
+    }
     const source: Source = {
       name: path,
       size: stat.size,
+      file: { descriptor: file.fd, offset: 0 },
       read: async (offset, length) => {
         checkRange(source, offset, length)
         const buffer = Buffer.allocUnsafeSlow(length)
-        for (let done = 0; done < length;) {
-          const { bytesRead } = await file.read(buffer, done, length - done, offset + done)
-          if (bytesRead === 0) checkRange({ name: path, size: offset + done }, offset, length)
-          done += bytesRead
-        }
+        await readInto(buffer, offset)
         return buffer
       },
+      readInto,
       [Symbol.asyncDispose]: () => file.close(),
     }
     return source
@@ -89,9 +109,14 @@ export function windowOf(below: Source, offset: number, length: number, name: st
   const source: Source = {
     name,
     size: length,
+    file: below.file && { ...below.file, offset: below.file.offset + offset },
     read: async (from, count) => {
       checkRange(source, from, count)
       return await below.read(offset + from, count)
+    },
+    readInto: async (target, from) => {
+      checkRange(source, from, target.length)
+      await readInto(below, target, offset + from)
     },
     [Symbol.asyncDispose]: async () => {},
   }

@@ -1,0 +1,47 @@
+/**
+ * Views: a disk format as pure arithmetic. From the map of a guest's disk (and, for compressed
+ * formats, the index of its compressed clusters) any byte of any format can be told without writing
+ * anything. A view does no I/O, reads no clock, draws no random number: two machines that hold the same
+ * golden image serve the same bytes. Views stand in `views/`, and `views.ts` lists them.
+ */
+import type { Piece } from '../bytes/piece.ts'
+import type { ClusterIndex } from './cluster-index.ts'
+import type { DiskMap } from './disk-map.ts'
+
+/** A golden image as one file of some format. */
+export interface View {
+  /** The name by which it was asked for: `qcow2`, `vhd-fixed`. */
+  readonly format: string
+  /** Bytes; exact before the first one is made. */
+  readonly length: number
+  /** Strong: the same bytes, always. Quoted as HTTP wants it. */
+  readonly etag: string
+  /** The bytes from `from` to `to` (half-open, within `length`), in order. */
+  pieces(from: number, to: number): Iterable<Piece>
+}
+
+/** What a view is made of. */
+export interface ViewInput {
+  readonly map: DiskMap
+  /** Names the content: what it is decides every identifier inside the view. Any text. */
+  readonly identity: string
+  /** Needed by formats whose `needs` is not `map`. */
+  readonly clusters?: ClusterIndex | undefined
+}
+
+/** One format that can be served. */
+export interface ViewFormat {
+  readonly name: string
+  readonly summary: string
+  /** File endings by which it is known, without the dot; the first is used for names. */
+  readonly endings: readonly string[]
+  readonly mediaType: string
+  /** What it is computed from: the map alone, or the store of clusters compressed so. */
+  readonly needs: 'map' | 'deflate' | 'zstd'
+  /** Changed whenever the same golden gives other bytes. Part of the ETag. */
+  readonly version: number
+  /** Largest virtual size the format can hold, bytes. */
+  readonly maxVirtualSize?: number
+  /** Fails with VIEW_IMPOSSIBLE when the disk does not fit the format. */
+  make(input: ViewInput): View
+}

@@ -9,6 +9,7 @@
  * has checked. What is wrong it reports as findings; on the first thing that makes the rest
  * meaningless it stops. Parsers stand in `parsers/`, and `parsers.ts` lists them.
  */
+import { TiB } from '../base/units.ts'
 import type { Fields } from '../bytes/fields.ts'
 import type { FindingCode, Severity } from './finding.ts'
 
@@ -94,6 +95,13 @@ export interface Limits {
   readonly unpackedSize: number
   /** Milliseconds that an inspection may take. */
   readonly timeMs: number
+}
+
+/** What is believed of an image that nobody vouches for. */
+export const DEFAULT_LIMITS: Limits = {
+  virtualSize: 64 * TiB,
+  unpackedSize: 8 * TiB,
+  timeMs: 600_000,
 }
 
 /** A parser at work: asks, is given exactly what it asked for, returns what it learned. */

@@ -15,7 +15,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['recipes', 'images', 'metadefs', 'access'],
   ['api', 'factory', 'imports'],
   ['app'],
-  ['http'],
+  ['http', 'nbd'],
   ['cli'],
 ]
 

@@ -69,6 +69,12 @@ export const FAILURES = {
     title: 'This way is for images that somebody vouches for',
     fix: 'Say --trusted if you made the image or trust who did; else use --via appliance.',
   },
+  ADDRESS_IN_USE: {
+    status: 409,
+    exit: 1,
+    title: 'Something else listens there, or stands there',
+    fix: 'Name another address.',
+  },
 
   // Recipes
   RECIPE_NOT_FOUND: { status: 404, exit: 3, title: 'No such recipe' },

@@ -21,3 +21,14 @@ export type Piece =
 export function lengthOf(piece: Piece): number {
   return piece.kind === 'bytes' ? piece.bytes.length : piece.length
 }
+
+/** A length, and the pieces of any part of it. */
+export interface Content {
+  /** Bytes; exact before the first one is made. */
+  readonly length: number
+  /**
+   * The bytes from `from` to `to` (half-open, within `length`), in order. Pieces that are copied or
+   * zeros may be as long as the content; pieces of bytes are small.
+   */
+  pieces(from: number, to: number): Iterable<Piece>
+}

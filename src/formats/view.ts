@@ -4,20 +4,16 @@
  * anything. A view does no I/O, reads no clock, draws no random number: two machines that hold the same
  * golden image serve the same bytes. Views stand in `views/`, and `views.ts` lists them.
  */
-import type { Piece } from '../bytes/piece.ts'
+import type { Content } from '../bytes/piece.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import type { DiskMap } from './disk-map.ts'
 
 /** A golden image as one file of some format. */
-export interface View {
+export interface View extends Content {
   /** The name by which it was asked for: `qcow2`, `vhd-fixed`. */
   readonly format: string
-  /** Bytes; exact before the first one is made. */
-  readonly length: number
   /** Strong: the same bytes, always. Quoted as HTTP wants it. */
   readonly etag: string
-  /** The bytes from `from` to `to` (half-open, within `length`), in order. */
-  pieces(from: number, to: number): Iterable<Piece>
 }
 
 /** What a view is made of. */
@@ -42,6 +38,9 @@ export interface ViewFormat {
   readonly version: number
   /** Largest virtual size the format can hold, bytes. */
   readonly maxVirtualSize?: number
-  /** Fails with VIEW_IMPOSSIBLE when the disk does not fit the format. */
-  make(input: ViewInput): View
+  /**
+   * Its bytes; the gate (`makeView`) names them and checks ranges. Fails with VIEW_IMPOSSIBLE when
+   * the disk does not fit the format.
+   */
+  make(input: ViewInput): Content
 }

@@ -1,0 +1,94 @@
+/**
+ * Every format that an image can be served in, and the gate before them: `makeView` checks that the
+ * disk fits, names the view, and holds callers to its length. Adding a format: one file in `views/`,
+ * one line here.
+ */
+import { Failure } from '../base/failure.ts'
+import { formatSize, SECTOR } from '../base/units.ts'
+import type { Content } from '../bytes/piece.ts'
+import { closestWord } from '../schema/closest-word.ts'
+import { etagFor } from './_identity.ts'
+import { UNIT } from './disk-map.ts'
+import type { View, ViewFormat, ViewInput } from './view.ts'
+import { qcow2 } from './views/qcow2.ts'
+import { raw } from './views/raw.ts'
+
+/** In the order in which they are shown. An ending that several have means the first of them. */
+export const VIEW_FORMATS: readonly ViewFormat[] = [raw, qcow2]
+
+/**
+ * The format of a name (`vhd-fixed`) or of a file ending (`img`, `.vmdk`), whatever the case.
+ * Fails with FORMAT_UNKNOWN, which names the closest one.
+ */
+export function viewFormatOf(nameOrEnding: string): ViewFormat {
+  const word = nameOrEnding.toLowerCase().replace(/^\./, '')
+  const found =
+    VIEW_FORMATS.find(({ name }) => name === word) ??
+    VIEW_FORMATS.find(({ endings }) => endings.includes(word))
+  if (found !== undefined) return found
+  const names = VIEW_FORMATS.map(({ name }) => name)
+  const closest = closestWord(word, names)
+  throw new Failure(
+    'FORMAT_UNKNOWN',
+    `no format '${nameOrEnding}'; there are ${names.join(', ')}`,
+    closest === undefined ? {} : { fix: `Did you mean ${closest}?` },
+  )
+}
+
+/** The format that a file's name tells by its longest known ending, or undefined if it tells none. */
+export function viewFormatOfPath(path: string): ViewFormat | undefined {
+  const words = path.toLowerCase().replace(/^.*\//, '').split('.')
+  for (let first = 1; first < words.length; first++) {
+    const ending = words.slice(first).join('.')
+    const found = VIEW_FORMATS.find(({ endings }) => endings.includes(ending))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/**
+ * A golden image as a file of the format `name`.
+ * Fails with FORMAT_UNKNOWN; with VIEW_IMPOSSIBLE when the disk does not fit the format. Asking the view
+ * for bytes it does not have is a RangeError.
+ */
+export function makeView(name: string, input: ViewInput): View {
+  const format = viewFormatOf(name)
+  checkInput(format, input)
+  const content = format.make(input)
+  let etag: string | undefined
+  return {
+    format: format.name,
+    length: content.length,
+    get etag() {
+      return (etag ??= etagFor(format, input))
+    },
+    pieces: (from, to) => piecesOf(content, from, to),
+  }
+}
+
+function checkInput(format: ViewFormat, { map, clusters }: ViewInput): void {
+  const { name, needs, maxVirtualSize = Number.MAX_SAFE_INTEGER } = format
+  if (map.unit !== UNIT) throw new RangeError(`views are made of a map with units of ${UNIT} bytes`)
+  if (needs !== 'map' && (clusters?.codec !== needs || clusters.map.digest !== map.digest))
+    throw new RangeError(`${name} is made of the ${needs} clusters of the same disk`)
+  const details = { format: name, size: map.size }
+  if (map.size === 0 || map.size % SECTOR !== 0)
+    throw new Failure(
+      'VIEW_IMPOSSIBLE',
+      `a disk of ${map.size} bytes is not whole sectors of ${SECTOR} bytes`,
+      { details },
+    )
+  if (map.size > maxVirtualSize)
+    throw new Failure(
+      'VIEW_IMPOSSIBLE',
+      `${name} holds disks up to ${formatSize(maxVirtualSize)}; this one has ${formatSize(map.size)}`,
+      { details: { ...details, maxVirtualSize } },
+    )
+}
+
+function piecesOf(content: Content, from: number, to: number) {
+  const whole = Number.isSafeInteger(from) && Number.isSafeInteger(to)
+  if (!whole || from < 0 || from > to || to > content.length)
+    throw new RangeError(`bytes ${from} to ${to} of a view of ${content.length} bytes`)
+  return content.pieces(from, to)
+}

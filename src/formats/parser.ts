@@ -16,7 +16,11 @@ import type { FindingCode, Severity } from './finding.ts'
 /** Formats in which a guest's disk can stand. */
 export type DiskFormatName = 'raw' | 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'vdi' | 'iso'
 
-/** Bytes of the file a parser wants next. At most `MAX_ASK`; larger tables are asked for in parts. */
+/**
+ * Bytes of the file a parser wants next. At most `MAX_ASK`; larger tables are asked for in parts.
+ * Any order works; but what stands in a stream before the table that tells what it is has to be put
+ * aside, so tables whose places are known are best asked for in the order in which they stand.
+ */
 export interface Ask {
   /** Offset in the file; negative counts from its end (at most `MAX_TAIL` back), and waits for that. */
   readonly at: number

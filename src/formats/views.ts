@@ -12,9 +12,14 @@ import { UNIT } from './disk-map.ts'
 import type { View, ViewFormat, ViewInput } from './view.ts'
 import { qcow2 } from './views/qcow2.ts'
 import { raw } from './views/raw.ts'
+import { vdi } from './views/vdi.ts'
+import { vhdFixed } from './views/vhd-fixed.ts'
+import { vhd } from './views/vhd.ts'
+import { vhdx } from './views/vhdx.ts'
+import { vmdk } from './views/vmdk.ts'
 
 /** In the order in which they are shown. An ending that several have means the first of them. */
-export const VIEW_FORMATS: readonly ViewFormat[] = [raw, qcow2]
+export const VIEW_FORMATS: readonly ViewFormat[] = [raw, qcow2, vhd, vhdFixed, vhdx, vdi, vmdk]
 
 /**
  * The format of a name (`vhd-fixed`) or of a file ending (`img`, `.vmdk`), whatever the case.

@@ -109,7 +109,10 @@ export const DEFAULT_LIMITS: Limits = {
 }
 
 /** A parser at work: asks, is given exactly what it asked for, returns what it learned. */
-export type Parse = Generator<Ask, ParsedDisk, Fields>
+export type Parse = Asking<ParsedDisk>
+
+/** A part of a parser, which finds out something of its own. */
+export type Asking<Result> = Generator<Ask, Result, Fields>
 
 /** One format, as `parsers.ts` lists it. */
 export interface DiskParser {

@@ -1,0 +1,44 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { asFileFailure } from '../base/failure.ts'
+import { removeLeftovers, workingPath } from '../base/leftovers.ts'
+
+/**
+ * Makes the file `path` whole or not at all: `fill` writes it under another name beside it, and only
+ * when it is done and on the disk does it take its name, in the place of what was there. When `fill`
+ * fails nothing is left; what a killed process leaves is removed by the next one (`base/leftovers.ts`).
+ *
+ * Fails with FILE_NOT_FOUND (no such directory), FILE_UNREADABLE, NO_SPACE, and as `fill` does; system
+ * errors of `fill` are taken to be about this file.
+ */
+export async function writeWholeFile<T>(
+  path: string,
+  label: string,
+  fill: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const working = workingPath(path, label)
+  try {
+    await removeLeftovers(path)
+    const file = await open(working, 'wx')
+    try {
+      const result = await fill(file)
+      await file.sync()
+      await file.close()
+      await rename(working, path)
+      await syncDirectory(dirname(path))
+      return result
+    } catch (error) {
+      await file.close()
+      await rm(working, { force: true })
+      throw error
+    }
+  } catch (error) {
+    throw asFileFailure(error, path)
+  }
+}
+
+/** So that the name is on the disk too. */
+async function syncDirectory(path: string): Promise<void> {
+  await using directory = await open(path)
+  await directory.sync()
+}

@@ -88,6 +88,11 @@ export class ParserRun {
     this.#fileSize = size
   }
 
+  /** Whether something was found that refuses the image. */
+  get refused(): boolean {
+    return this.#refused
+  }
+
   /** Whether the parser wants nothing more. */
   get ended(): boolean {
     return this.#ended

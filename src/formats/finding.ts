@@ -76,6 +76,10 @@ export const FINDINGS = {
     severity: 'refuse',
     title: 'Compressed content does not unpack to what it should',
   },
+  REFCOUNT: {
+    severity: 'refuse',
+    title: 'Parts of the file are used that it counts as free, or more often than it counts',
+  },
   COPIES_DIFFER: { severity: 'refuse', title: 'Two copies of a structure contradict each other' },
 
   // What stands in the guest's disk
@@ -98,6 +102,10 @@ export const FINDINGS = {
 
   // Harmless, and worth knowing
   UNUSED_BYTES: { severity: 'info', title: 'Bytes of the file that nothing refers to' },
+  OUT_OF_ORDER: {
+    severity: 'info',
+    title: 'Content stands before the tables that tell what it is; of a stream it was put aside',
+  },
   NOT_PADDED: { severity: 'warn', title: 'The size is no whole number of sectors' },
   ODD: { severity: 'warn', title: 'Unusual, and harmless' },
 } as const satisfies Record<string, { severity: Severity; title: string }>

@@ -95,8 +95,8 @@ export class ExtentTableBuilder {
     while (count > 0 && (guest[count - 1] ?? 0) >= size) count--
     for (let index = 0; index < count; index++) {
       const start = guest[index] ?? 0
-      const limit = Math.min(index + 1 < count ? Infinity : size, start + (length[index] ?? 0))
-      const end = limit === Infinity ? start + fileSize - (host[index] ?? 0) : limit
+      const there = length[index] === Infinity ? fileSize - (host[index] ?? 0) : length[index]
+      const end = Math.min(start + (there ?? 0), index + 1 < count ? Infinity : size)
       length[index] = end - start
       if (index + 1 < count && end > (guest[index + 1] ?? 0))
         throw new Failure(

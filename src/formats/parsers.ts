@@ -1,7 +1,10 @@
 import type { DiskFormatName, DiskParser } from './parser.ts'
+import { qcow2Parser } from './parsers/qcow2.ts'
+import { rawParser } from './parsers/raw.ts'
+import { vdiParser } from './parsers/vdi.ts'
 
 /** Every parser, in no order that matters: which one is asked is decided by what the file is. */
-export const PARSERS: readonly DiskParser[] = []
+export const PARSERS: readonly DiskParser[] = [rawParser, qcow2Parser, vdiParser]
 
 /** The parser of a format, if there is one. */
 export function parserOf(format: DiskFormatName): DiskParser | undefined {

@@ -30,9 +30,7 @@ export function* runsOf(map: DiskMap, from: number, to: number): Generator<Run> 
   for (let offset = from; offset < to;) {
     const unit = Math.floor(offset / map.unit)
     const data = map.has(unit)
-    const end = Math.min(map.next(unit, !data) * map.unit, to)
-    // `next` gives `units` when nothing follows, which may lie behind the end of the disk
-    const length = (end > offset ? end : to) - offset
+    const length = Math.min(map.next(unit, !data) * map.unit, to) - offset
     yield { offset, length, data }
     offset += length
   }

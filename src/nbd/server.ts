@@ -1,5 +1,6 @@
-import { lstat, unlink } from 'node:fs/promises'
+import { lstat, readdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
 import { asFileFailure, Failure, messageOf, systemCode } from '../base/failure.ts'
 import type { Log } from '../base/log.ts'
 import { negotiate } from './_negotiate.ts'
@@ -21,6 +22,9 @@ export interface NbdServerOptions {
   readonly handshakeTimeoutMs?: number
 }
 
+/** Source: unix(7), `sun_path`. */
+const MAX_PATH = 107
+
 /** A running server. Closing it ends every connection and removes the socket file. */
 export interface NbdServer extends AsyncDisposable {
   /** As clients take it: `nbd+unix:///?socket=/run/disk.sock`, `nbd://127.0.0.1:10809`. */
@@ -31,7 +35,7 @@ export interface NbdServer extends AsyncDisposable {
 /**
  * Offers a disk to NBD clients. A socket file can be used by its owner only; one that a dead server
  * left behind is replaced. The disk stays the caller's: it is closed after the server.
- * Fails with ADDRESS_IN_USE, FILE_UNREADABLE.
+ * Fails with ADDRESS_IN_USE, FILE_NOT_FOUND, FILE_UNREADABLE, USAGE (the path is too long).
  */
 export async function openNbdServer(
   exported: NbdExport,
@@ -53,7 +57,7 @@ export async function openNbdServer(
     clients.set(socket, served)
     log.info('nbd.client', { clients: clients.size })
   })
-  if ('socket' in address) await removeStale(address.socket)
+  if ('socket' in address) await makeWay(address.socket)
   await listen(server, address)
   const bound = boundTo(server, address)
   return {
@@ -120,15 +124,22 @@ async function listen(server: Server, address: NbdAddress): Promise<void> {
   }
 }
 
-/** Removes a socket file that nobody listens on. Fails with ADDRESS_IN_USE when it is in use, or no socket. */
-async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT') return undefined
+/**
+ * Sees that a socket file can be made at this path, and removes one that nobody listens on any more.
+ * Fails with ADDRESS_IN_USE when it is in use, or no socket; USAGE when the path is too long.
+ */
+async function makeWay(path: string): Promise<void> {
+  const length = Buffer.byteLength(path)
+  if (length > MAX_PATH)
+    throw new Failure('USAGE', `the path of a socket has at most ${MAX_PATH} bytes, not ${length}`)
+  try {
+    if (!(await readdir(dirname(path))).includes(basename(path))) return
+    const found = await lstat(path)
+    if (!found.isSocket() || (await isAnswered(path))) throw inUse({ socket: path })
+    await unlink(path)
+  } catch (error) {
     throw asFileFailure(error, path)
-  })
-  if (found === undefined) return
-  if (!found.isSocket() || (await isAnswered(path))) throw inUse({ socket: path })
-  await unlink(path)
+  }
 }
 
 async function isAnswered(path: string): Promise<boolean> {

@@ -8,6 +8,7 @@
  * fragmentation: 4.3 MiB for 2 TiB.
  */
 import { createHash } from 'node:crypto'
+import { endianness } from 'node:os'
 import { Failure } from '../base/failure.ts'
 import { KiB, TiB } from '../base/units.ts'
 import { Fields } from '../bytes/fields.ts'
@@ -123,10 +124,19 @@ export class DiskMap {
       throw new RangeError(`units of ${this.unit} bytes cannot be joined to ${unit}`)
     if (factor === 1) return this
     const words = new Uint32Array(Math.ceil(Math.ceil(this.size / unit) / 32))
-    for (let at = this.next(0, true); at < this.units;) {
-      const whole = Math.floor(at / factor)
-      words[whole >>> 5] = wordAt(words, whole >>> 5) | (1 << (whole & 31))
-      at = this.next((whole + 1) * factor, true)
+    // A word of ours is several units of the other map, or several words are one.
+    const parts = Math.max(32 / factor, 1)
+    const spanBits = Math.log2(Math.max(factor / 32, 1))
+    const mask = (2 ** Math.min(factor, 32) - 1) | 0
+    const ours = this.#words
+    for (let word = 0; word < ours.length; word++) {
+      const bits = wordAt(ours, word) | 0
+      if (bits === 0) continue
+      for (let part = 0; part < parts; part++) {
+        if (((bits >>> (part * factor)) & mask) === 0) continue
+        const whole = (word >>> spanBits) * parts + part
+        words[whole >>> 5] = wordAt(words, whole >>> 5) | (1 << (whole & 31))
+      }
     }
     return new DiskMap(this.size, words, unit)
   }
@@ -156,8 +166,9 @@ export class DiskMap {
     bytes.writeUInt32LE(this.unit, 12)
     bytes.writeBigUInt64LE(BigInt(this.size), 16)
     bytes.writeBigUInt64LE(BigInt(this.dataUnits), 24)
-    for (let word = 0; word < this.#words.length; word++)
-      bytes.writeUInt32LE(wordAt(this.#words, word), 32 + word * 4)
+    const { buffer, byteOffset, byteLength } = this.#words
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), 32)
+    if (endianness() === 'BE') bytes.subarray(32).swap32()
     return bytes
   }
 }
@@ -178,11 +189,10 @@ export function parseDiskMap(bytes: Uint8Array, name: string): DiskMap {
       16,
       `${bytes.length} bytes are no map of a ${size} byte disk`,
     )
-  const map = new DiskMap(
-    size,
-    Uint32Array.from({ length: words }, (_, word) => fields.u32(32 + word * 4)),
-    unit,
-  )
+  const bits = Buffer.from(new ArrayBuffer(words * 4))
+  bits.set(bytes.subarray(32))
+  if (endianness() === 'BE') bits.swap32()
+  const map = new DiskMap(size, new Uint32Array(bits.buffer), unit)
   if (map.dataUnits !== fields.size(24))
     throw fields.fault('IMAGE_UNSAFE', 24, `${map.dataUnits} bits are set, not ${fields.size(24)}`)
   return map

@@ -64,7 +64,8 @@ export const vhdx: ViewFormat = {
 function headOf(tableLength: number, identity: string): Content {
   const file = Buffer.from('vhdxfile', 'latin1')
   const creator = Buffer.from('Ingot', 'utf16le')
-  const regions = bytesContent(regionTable(tableLength))
+  // Its check sum takes a moment, which whoever waits for the first byte need not spend.
+  const regions = tableContent(64 * KiB, () => regionTable(tableLength))
   const head = joinedContent(
     padded(Buffer.concat([file, creator]), 64 * KiB),
     padded(headerOf(1, identity), 64 * KiB),

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { Context } from '../base/context.ts'
+import { isFailure } from '../base/failure.ts'
+import {
+  type ClusterStore,
+  type ClusterStoreOptions,
+  makeClusterStore,
+  openClusterStore,
+} from '../formats/cluster-store.ts'
+import type { ClusterCodec } from '../formats/cluster-index.ts'
+
+type Making = Omit<ClusterStoreOptions, 'codec' | 'path'> & {
+  /** Names the content: a store is used again only for the same. */
+  readonly identity: string
+  /** Where stores are kept. It exists. */
+  readonly directory: string
+}
+
+/** The cluster stores of one disk: found where they were kept, or made when they are first needed. */
+export class ClusterStores implements AsyncDisposable {
+  readonly #making: Making
+  readonly #context: Context
+  readonly #end = new AbortController()
+  readonly #opened = new Map<ClusterCodec, Promise<ClusterStore>>()
+  readonly #done = new Map<ClusterCodec, number>()
+
+  constructor(making: Making, context: Context) {
+    this.#making = making
+    this.#context = context
+  }
+
+  /** Fails as `makeClusterStore`; asked again after that, it is tried again. */
+  async open(codec: ClusterCodec): Promise<ClusterStore> {
+    let opening = this.#opened.get(codec)
+    if (opening === undefined) {
+      opening = this.#openOrMake(codec)
+      this.#opened.set(codec, opening)
+      opening.catch(() => this.#opened.delete(codec))
+    }
+    return await opening
+  }
+
+  /** How much of it is made, from 0 to 1; undefined when nobody is at work on it. */
+  progress(codec: ClusterCodec): number | undefined {
+    return this.#done.get(codec)
+  }
+
+  /** Stops what is being made, and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort()
+    for (const opened of await Promise.allSettled(this.#opened.values()))
+      if (opened.status === 'fulfilled') await opened.value[Symbol.asyncDispose]()
+  }
+
+  async #openOrMake(codec: ClusterCodec): Promise<ClusterStore> {
+    const { identity, directory, ...making } = this.#making
+    const name = createHash('sha256').update(identity).digest('hex').slice(0, 32)
+    const path = join(directory, `${name}-level-${making.level ?? 'default'}.${codec}`)
+    const kept = await this.#openKept(path, codec)
+    if (kept !== undefined) return kept
+    const { log, signal } = this.#context
+    log.info('clusters.make', { codec, path })
+    const progress: Context['progress'] = (event) => {
+      if (event.kind === 'bytes' && event.total) this.#done.set(codec, event.done / event.total)
+      this.#context.progress(event)
+    }
+    this.#done.set(codec, 0)
+    try {
+      return await makeClusterStore(
+        { ...making, codec, path },
+        { ...this.#context, progress, signal: AbortSignal.any([signal, this.#end.signal]) },
+      )
+    } finally {
+      this.#done.delete(codec)
+    }
+  }
+
+  /** A store of an earlier run; one that is damaged, or of another disk, is made again. */
+  async #openKept(path: string, codec: ClusterCodec): Promise<ClusterStore | undefined> {
+    try {
+      const store = await openClusterStore(path)
+      const { index } = store
+      if (index.codec === codec && index.map.digest === this.#making.map.digest) return store
+      await store[Symbol.asyncDispose]()
+    } catch (error) {
+      if (!isFailure(error)) throw error
+      if (error.code !== 'FILE_NOT_FOUND')
+        this.#context.log.warn('clusters.unusable', { path, message: error.message })
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * VMDK in one file: monolithicSparse (header, descriptor, directories and tables, grains) and
+ * streamOptimized (compressed grains behind markers). Whatever would be spread over other files is
+ * refused; texts that only describe a disk are another parser's.
+ *
+ * Source: VMware, Virtual Disk Format 5.0.
+ */
+import { SECTOR } from '../../base/units.ts'
+import type { Asking, DiskParser, Parsing } from '../parser.ts'
+import { parseVmdkDescriptor, type VmdkDescriptor } from './_vmdk-descriptor.ts'
+import { readPackedGrains, readPlainGrains } from './_vmdk-grains.ts'
+import { readVmdkHeader, type VmdkHeader } from './_vmdk-header.ts'
+import { readVmdkStream } from './_vmdk-stream.ts'
+
+export const vmdkParser: DiskParser = {
+  name: 'vmdk',
+  summary: 'VMware, VirtualBox: monolithicSparse and streamOptimized',
+  *parse(parsing) {
+    const head = yield { at: 0, length: SECTOR, name: 'sparse header' }
+    const header = readVmdkHeader(parsing, head)
+    parsing.claim(0, SECTOR, 'sparse header', 0)
+    yield* readDescriptor(parsing, header)
+    const { directory } = header
+    if (directory === undefined) yield* readVmdkStream(parsing, header, head)
+    else if (header.compressed) yield* readPackedGrains(parsing, { ...header, directory })
+    else yield* readPlainGrains(parsing, { ...header, directory })
+    return { virtualSize: header.virtualSize }
+  },
+}
+
+function* readDescriptor(parsing: Parsing, header: VmdkHeader): Asking<void> {
+  const { offset, length } = header.descriptor
+  if (!parsing.claim(offset, length, 'descriptor', 28)) return
+  const fields = yield { at: offset, length, name: 'descriptor' }
+  const text = fields.text(0, length)
+  if (fields.bytes.subarray(text.length).some((byte) => byte !== 0))
+    parsing.note('ODD', { at: offset + text.length, found: 'more text behind the descriptor' })
+  const descriptor = parseVmdkDescriptor(text, { embedded: true })
+  for (const { at, code, ...about } of descriptor.faults)
+    parsing.note(code, { at: offset + at, ...about })
+  compareWithHeader(parsing, header, descriptor)
+}
+
+/** What header and descriptor both say. */
+function compareWithHeader(parsing: Parsing, header: VmdkHeader, descriptor: VmdkDescriptor): void {
+  const { createType } = descriptor
+  const expected = header.compressed ? 'streamOptimized' : 'monolithicSparse'
+  if (createType !== undefined && createType.toLowerCase() !== expected.toLowerCase())
+    parsing.note('FORMAT_UNSUPPORTED', {
+      at: header.descriptor.offset,
+      expected: `createType ${expected}`,
+      found: JSON.stringify(createType.slice(0, 64)),
+    })
+  const [extent] = descriptor.extents
+  if (extent && extent.sectors * SECTOR !== header.virtualSize)
+    parsing.note('SIZE_MISMATCH', {
+      at: header.descriptor.offset + extent.at,
+      expected: `${header.virtualSize / SECTOR} sectors, as the header says`,
+      found: `${extent.sectors}`,
+    })
+}

@@ -1,6 +1,5 @@
 import { Failure, type FailureCode } from '../base/failure.ts'
-import type { Finding, FindingCode } from './finding.ts'
-import { FINDINGS } from './finding.ts'
+import { type Finding, type FindingCode, FINDINGS } from './finding.ts'
 
 /** Findings that are a failure of their own; all others make an image unsafe. */
 const CODES: Partial<Record<FindingCode, FailureCode>> = {
@@ -25,8 +24,16 @@ const FIXES: Partial<Record<FindingCode, string>> = {
  * The failure of who wanted to open an image of which this was found: of the first finding that
  * refuses it, with all of them in `details.findings`.
  */
-export function imageFailure(name: string, findings: readonly Finding[]): Failure {
-  const finding = findings.find(({ severity }) => severity === 'refuse')
+export function imageFailure(
+  name: string,
+  findings: readonly Finding[],
+  tolerated: readonly FindingCode[] = [],
+): Failure {
+  const refused = findings.filter(
+    ({ code, severity }) => severity === 'refuse' && !tolerated.includes(code),
+  )
+  // Counts that are wrong follow from whatever else is.
+  const finding = refused.find(({ code }) => code !== 'REFCOUNT') ?? refused[0]
   if (finding === undefined) return new Failure('IMAGE_UNSAFE', `${name} cannot be read`)
   const { code, at, found, expected } = finding
   const place = at === undefined ? '' : `, byte ${at}`

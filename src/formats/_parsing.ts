@@ -117,13 +117,17 @@ export class ParserRun {
     return undefined
   }
 
-  /** Ends the parser because the file does not hold what it asks for. */
+  /**
+   * Ends the parser because the file does not hold what it asks for. Where a claim says that it
+   * should, the finding is about that claim.
+   */
   truncated(ask: Ask, fileSize: number): void {
-    this.#add('TRUNCATED', {
-      at: ask.at < 0 ? Math.max(0, fileSize + ask.at) : ask.at,
-      expected: `${ask.name} of ${ask.length} bytes`,
-      found: `a file of ${fileSize} bytes`,
-    })
+    if (this.#farthest.end <= fileSize)
+      this.#add('TRUNCATED', {
+        at: ask.at < 0 ? Math.max(0, fileSize + ask.at) : ask.at,
+        expected: `${ask.name} of ${ask.length} bytes`,
+        found: `a file of ${fileSize} bytes`,
+      })
     this.abort()
   }
 

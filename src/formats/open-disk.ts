@@ -9,7 +9,7 @@ import { MiB } from '../base/units.ts'
 import { Recent } from '../bytes/recent.ts'
 import { checkRange, readInto, type Source } from '../bytes/source.ts'
 import { type ExtentTable, ExtentTableBuilder } from './extent-table.ts'
-import type { Finding } from './finding.ts'
+import type { Finding, FindingCode } from './finding.ts'
 import { imageFailure } from './_image-failure.ts'
 import { parseSource } from './_parse-source.ts'
 import type { DiskFormatName, DiskParser, Extent, Limits } from './parser.ts'
@@ -45,7 +45,8 @@ export interface Disk extends Source {
 
 /**
  * Opens the guest's disk inside a file of this format. Opening reads the tables, all of them, and
- * none of the data. The file stays open until whoever opened it closes it.
+ * none of the data. Findings that are `tolerated` are no reason to refuse the file. The file stays
+ * open until whoever opened it closes it.
  *
  * Fails with IMAGE_UNSAFE, IMAGE_DIRTY, IMAGE_TRUNCATED, IMAGE_UNREADABLE, FILE_SYSTEM_ENCRYPTED,
  * all findings in `details.findings`. Reading fails with IMAGE_UNSAFE where a compressed part is
@@ -54,17 +55,22 @@ export interface Disk extends Source {
 export async function openDisk(
   file: Source,
   parser: DiskParser,
-  { limits }: { limits?: Limits } = {},
+  { limits, tolerated = [] }: { limits?: Limits; tolerated?: readonly FindingCode[] } = {},
 ): Promise<Disk> {
   const builder = new ExtentTableBuilder()
   const onExtent = (extent: Extent) => builder.add(extent)
-  const { disk, findings, safe } = await parseSource(parser, file, { limits, onExtent })
-  if (disk === undefined || !safe) throw imageFailure(file.name, findings)
+  const { disk, findings, more } = await parseSource(parser, file, { limits, onExtent })
+  const refused = findings.filter(
+    ({ code, severity }) => severity === 'refuse' && !tolerated.includes(code),
+  )
+  if (disk === undefined || refused.length + more > 0)
+    throw imageFailure(file.name, findings, tolerated)
   const table = builder.toTable(disk.virtualSize, file.size)
   return diskOf(file, table, { format: parser.name, findings })
 }
 
-function diskOf(file: Source, table: ExtentTable, about: Pick<Disk, 'format' | 'findings'>): Disk {
+/** The disk in a file whose extents are known, and safe. */
+export function diskOf(file: Source, table: ExtentTable, about: Pick<Disk, 'format' | 'findings'>): Disk {
   const unpacked = new Recent<number, Uint8Array>(KEPT)
   const fill = async (target: Uint8Array, offset: number) => {
     checkRange(disk, offset, target.length)
@@ -118,7 +124,8 @@ function diskOf(file: Source, table: ExtentTable, about: Pick<Disk, 'format' | '
 function* extentsOf(table: ExtentTable): Generator<{ offset: number; length: number }> {
   let open: { offset: number; length: number } | undefined
   for (let index = 0; index < table.count; index++) {
-    const { guest, length } = table.at(index)
+    const { guest, length: whole } = table.at(index)
+    const length = Math.min(whole, table.size - guest)
     if (open && open.offset + open.length === guest) open.length += length
     else {
       if (open) yield open

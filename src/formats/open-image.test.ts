@@ -9,7 +9,7 @@ import { noise } from '../testing/contract-tree.ts'
 import { makeExtImage, makeSparse } from '../testing/ext-image.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { tempDir } from '../testing/temp-dir.ts'
-import { openImage } from './open-image.ts'
+import { openImage, WORK_FORMATS } from './open-image.ts'
 
 const at = await tempDir()
 await makeExtImage(at('disk'), MiB, { '/file': 'text' })
@@ -20,7 +20,9 @@ const openedAs = async (path: string, format?: 'raw' | 'qcow2') => {
 }
 
 async function refusedAs(format: string): Promise<Failure> {
-  const error: unknown = await openImage(at('other')).catch((error: unknown) => error)
+  const error: unknown = await openImage(at('other'), { among: WORK_FORMATS }).catch(
+    (error: unknown) => error,
+  )
   assert.ok(isFailure(error, 'IMAGE_UNREADABLE'), String(error))
   assert.equal(error.details['format'], format)
   assert.ok(error.message.includes(` is ${format} `), error.message)
@@ -59,13 +61,20 @@ describe('an image is opened by its content', () => {
     assert.equal(Buffer.from(await image.disk.read(1080, 2)).toString('hex'), '53ef')
   })
 
+  it('VDI', async () => {
+    await runTool(['qemu-img', 'convert', '-O', 'vdi', at('disk'), at('other')])
+    await using image = await openImage(at('other'))
+    assert.deepEqual([image.format, image.disk.size], ['vdi', MiB])
+    assert.equal(Buffer.from(await image.disk.read(1080, 2)).toString('hex'), '53ef')
+  })
+
   it('or as the caller says, who may know better', async () => {
     assert.equal(await openedAs(at('really.raw'), 'raw'), 'raw')
-    await assert.rejects(openImage(at('disk'), { format: 'qcow2' }), failsWith('IMAGE_UNREADABLE'))
+    await assert.rejects(openImage(at('disk'), { format: 'qcow2' }), failsWith('IMAGE_UNSAFE'))
   })
 })
 
-describe('an image is refused by name', () => {
+describe('an image to work in is refused by name', () => {
   for (const [format, named] of [
     ['vmdk', 'vmdk'],
     ['vhdx', 'vhdx'],

@@ -1,45 +1,58 @@
 /**
- * Disk images as users have them: a file that is a disk (raw) or holds one (qcow2). Formats are
- * told by content, never by the file's name; what Ingot cannot read is refused by name.
+ * Disk images as users have them: a file that is a disk (raw) or holds one. Formats are told by
+ * content, never by the file's name; what Ingot cannot read is refused by name.
  */
 import { Failure, isFailure } from '../base/failure.ts'
 import { KiB, SECTOR } from '../base/units.ts'
 import { openFileSource, type Source } from '../bytes/source.ts'
 import { probeFileSystem } from './file-systems.ts'
+import { type Disk, openDisk } from './open-disk.ts'
+import { parserOf } from './parsers.ts'
 import { type ProbedFormat, probeFormat } from './probe-format.ts'
-import { openQcow2 } from './qcow2.ts'
 
 /** Formats in which an image can be opened. */
-export const IMAGE_FORMATS = ['raw', 'qcow2'] as const
+export const IMAGE_FORMATS = ['raw', 'qcow2', 'vhd', 'vhdx', 'vmdk', 'vdi'] as const
 export type ImageFormat = (typeof IMAGE_FORMATS)[number]
 
+/** Formats of images that are worked in: changed in place, started as a machine. */
+export const WORK_FORMATS = ['raw', 'qcow2'] as const
+export type WorkFormat = (typeof WORK_FORMATS)[number]
+
 /** An open image. Closing it closes the file. */
-export interface Image extends AsyncDisposable {
+export interface Image<Format extends ImageFormat = ImageFormat> extends AsyncDisposable {
   readonly path: string
-  readonly format: ImageFormat
+  readonly format: Format
+  /** The file itself. */
+  readonly file: Source
   /** The guest's disk: its `size` is the virtual size. */
-  readonly disk: Source
+  readonly disk: Disk
 }
 
 const COMPRESSED: ReadonlySet<string> = new Set(['xz', 'zstd', '7z', 'zip', 'bzip2', 'gzip', 'tar'])
 
 /**
  * Opens an image for reading. Without `format` the content tells it; `raw` said by the caller is
- * taken at its word, whatever the content looks like.
+ * taken at its word, whatever the content looks like. Only formats `among` those given are opened
+ * (all, when left out). Of an image with snapshots the disk is read as it is now.
  *
  * Fails with IMAGE_NOT_FOUND, IMAGE_UNREADABLE (another format, or no disk at all), IMAGE_UNSAFE
  * (a backing file, tables that lie), IMAGE_DIRTY, IMAGE_TRUNCATED, FILE_SYSTEM_ENCRYPTED.
  */
-export async function openImage(
+export async function openImage<Format extends ImageFormat = ImageFormat>(
   path: string,
-  { format }: { format?: ImageFormat | undefined } = {},
-): Promise<Image> {
+  { format, among }: { format?: Format | undefined; among?: readonly Format[] } = {},
+): Promise<Image<Format>> {
   const file = await openFile(path)
   try {
     if (file.size === 0) throw new Failure('IMAGE_TRUNCATED', `${path} is empty`)
-    const found = format ?? (await tellFormat(file))
-    const disk = found === 'raw' ? file : await openQcow2(file)
-    return { path, format: found, disk, [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]() }
+    const wanted: readonly ImageFormat[] = among ?? IMAGE_FORMATS
+    const found = format ?? (await tellFormat(file, wanted))
+    const parser = parserOf(found)
+    if (parser === undefined || !wanted.includes(found))
+      throw new Failure('IMAGE_UNREADABLE', `${path}: images are not opened as ${found} here`)
+    const disk = await openDisk(file, parser, { tolerated: ['SNAPSHOTS'] })
+    const close = () => file[Symbol.asyncDispose]()
+    return { path, format: found as Format, file, disk, [Symbol.asyncDispose]: close }
   } catch (error) {
     await file[Symbol.asyncDispose]()
     throw error
@@ -55,10 +68,11 @@ async function openFile(path: string): Promise<Source> {
   }
 }
 
-async function tellFormat(file: Source): Promise<ImageFormat> {
+async function tellFormat(file: Source, wanted: readonly ImageFormat[]): Promise<ImageFormat> {
   const probed = await probeFormat(file)
-  if (probed?.format === 'qcow2') return 'qcow2'
-  if (probed !== undefined) throw refusal(file, probed)
+  const known = wanted.find((format) => format === probed?.format)
+  if (known !== undefined) return known
+  if (probed !== undefined) throw refusal(file, probed, wanted)
   if (file.size % SECTOR !== 0)
     throw new Failure(
       'IMAGE_TRUNCATED',
@@ -74,7 +88,11 @@ async function tellFormat(file: Source): Promise<ImageFormat> {
   return 'raw'
 }
 
-function refusal(file: Source, { format, offset }: ProbedFormat): Failure {
+function refusal(
+  file: Source,
+  { format, offset }: ProbedFormat,
+  wanted: readonly ImageFormat[],
+): Failure {
   const options = { details: { format, offset } }
   if (format === 'luks')
     return new Failure(
@@ -84,10 +102,10 @@ function refusal(file: Source, { format, offset }: ProbedFormat): Failure {
     )
   const fix = COMPRESSED.has(format)
     ? 'Unpack it first.'
-    : `Convert it to qcow2 or raw first (qemu-img convert). If it is a raw disk that only looks like ${format}, say --format raw.`
+    : `Convert it to qcow2 or raw first (ingot convert). If it is a raw disk that only looks like ${format}, say --format raw.`
   return new Failure(
     'IMAGE_UNREADABLE',
-    `${file.name} is ${format} (by its signature at byte ${offset}); Ingot opens ${IMAGE_FORMATS.join(' and ')}`,
+    `${file.name} is ${format} (by its signature at byte ${offset}); Ingot opens ${wanted.join(', ')} here`,
     { ...options, fix },
   )
 }

@@ -4,7 +4,7 @@ import { asFileFailure, systemCode } from '../base/failure.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runTool } from '../base/process.ts'
 import { SECTOR } from '../base/units.ts'
-import { openImage } from '../formats/open-image.ts'
+import { openImage, WORK_FORMATS } from '../formats/open-image.ts'
 import type { MachineFiles } from './_qemu-arguments.ts'
 import type { MachineOptions } from './machine.ts'
 
@@ -59,7 +59,7 @@ export async function layMachineFiles(
       files.overlay = join(directory, 'overlay.qcow2')
       const { path, format, growBy = 0 } = options.disk
       // Opened once by our own reader, which refuses what reaches for other files.
-      await using image = await openImage(path, { format })
+      await using image = await openImage(path, { format, among: WORK_FORMATS })
       const rounded = Math.ceil((image.disk.size + growBy) / SECTOR) * SECTOR
       await runTool(['qemu-img', 'create', '-q', '-f', 'qcow2', files.overlay, String(rounded)])
     }

@@ -1,4 +1,4 @@
-import type { ImageFormat } from '../formats/open-image.ts'
+import type { WorkFormat } from '../formats/open-image.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { Diagnosis } from './boot-diagnosis.ts'
 import type { StageReached } from './boot-timeline.ts'
@@ -15,7 +15,7 @@ export interface BootCheck {
 /** How an image booted. */
 export interface BootReport {
   readonly image: string
-  readonly format: ImageFormat
+  readonly format: WorkFormat
   readonly firmware: 'bios' | 'uefi'
   readonly accelerator: Accelerator
   /** No check failed, and the guest was seen to be up. */

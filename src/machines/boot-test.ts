@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { messageOf } from '../base/failure.ts'
 import { GiB } from '../base/units.ts'
-import { type ImageFormat, openImage } from '../formats/open-image.ts'
+import { openImage, WORK_FORMATS, type WorkFormat } from '../formats/open-image.ts'
 import { checkBoot, type Findings, isUp } from './_boot-checks.ts'
 import { BootWatch } from './_boot-watch.ts'
 import { makeOneTimeKey } from './_guest-login.ts'
@@ -27,7 +27,7 @@ export interface BootTestOptions {
   /** Path of the image. It is not changed. */
   image: string
   /** Told from its content when left out. */
-  format?: ImageFormat | undefined
+  format?: WorkFormat | undefined
   firmware: 'bios' | 'uefi'
   /** `auto`: KVM where a probe guest ran under it, else emulation. */
   accelerator: 'auto' | Accelerator['kind'] | Accelerator
@@ -90,7 +90,7 @@ export async function runBootTest(options: BootTestOptions, context: Context): P
 /** The report; undefined when `mayStall` and the guest hangs as if the accelerator did not work. */
 async function bootOnce(
   options: BootTestOptions,
-  image: { format: ImageFormat; size: number },
+  image: { format: WorkFormat; size: number },
   accelerator: Accelerator,
   mayStall: boolean,
   context: Context,
@@ -136,8 +136,8 @@ async function bootOnce(
 async function lookAt({
   image,
   format,
-}: BootTestOptions): Promise<{ format: ImageFormat; size: number }> {
-  await using opened = await openImage(image, { format })
+}: BootTestOptions): Promise<{ format: WorkFormat; size: number }> {
+  await using opened = await openImage(image, { format, among: WORK_FORMATS })
   return { format: opened.format, size: opened.disk.size }
 }
 
@@ -209,7 +209,7 @@ async function untilPrompt({ watch, pace, context }: Underway): Promise<void> {
 
 function toReport(
   options: BootTestOptions,
-  format: ImageFormat,
+  format: WorkFormat,
   accelerator: Accelerator,
   watch: BootWatch,
   findings: Findings,

@@ -6,7 +6,7 @@ import type { Context, ProgressEvent } from '../base/context.ts'
 import { asFileFailure, Failure, isFailure, systemCode } from '../base/failure.ts'
 import { findWorkingFiles, removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runProcess } from '../base/process.ts'
-import { openImage } from '../formats/open-image.ts'
+import { openImage, WORK_FORMATS } from '../formats/open-image.ts'
 import { type ImageOptions, type ImageVia, openImageRemote } from '../remotes/open-image.ts'
 import type { Remote } from '../remotes/remote.ts'
 import type { Recipe } from './recipe.ts'
@@ -201,7 +201,7 @@ async function findWritableImage(path: string): Promise<string> {
 
 /** Refuses what is no image, or no safe one, before it is copied. */
 async function look({ path, format }: ImageRunOptions): Promise<void> {
-  const image = await openImage(path, { format })
+  const image = await openImage(path, { format, among: WORK_FORMATS })
   await image[Symbol.asyncDispose]()
 }
 

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure, isFailure, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
-import { type ImageFormat, openImage } from '../formats/open-image.ts'
+import { openImage, WORK_FORMATS, type WorkFormat } from '../formats/open-image.ts'
 import { AGENT_LOG, AWAIT_AGENT, PORTS, portName, startAgent } from './_appliance-agent.ts'
 import { type Commands, openCommands, openPorts } from './_appliance-commands.ts'
 import { type ApplianceFiles, openApplianceFiles, toGuestFailure } from './_appliance-files.ts'
@@ -35,7 +35,7 @@ export interface LaunchOptions {
 
 /** An image, as far as our own parsers see it. */
 export interface Examination {
-  format: ImageFormat
+  format: WorkFormat
   fileSystems: readonly DiskFileSystem[]
   /** Undefined where reading cannot tell. */
   mounts: readonly GuestMount[] | undefined
@@ -84,10 +84,10 @@ const calls = {
   /** Our own parsers look first: libguestfs is never given what reaches for other files. */
   examine: async (
     path: string,
-    format: ImageFormat | undefined,
+    format: WorkFormat | undefined,
     question: Question,
   ): Promise<Examination> => {
-    await using image = await openImage(path, { format })
+    await using image = await openImage(path, { format, among: WORK_FORMATS })
     const fileSystems = await surveyDisk(image.disk)
     const mounts = await findRootByReading(image.disk, question).catch((error: unknown) => {
       if (READERS_LIMITS.some((code) => isFailure(error, code))) return undefined

@@ -16,7 +16,7 @@ import { asFileFailure, Failure, isFailure, systemCode } from '../base/failure.t
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { defaultTempDir } from '../base/paths.ts'
 import { findProgram } from '../base/process.ts'
-import type { ImageFormat } from '../formats/open-image.ts'
+import type { WorkFormat } from '../formats/open-image.ts'
 import { PORTS } from './_appliance-agent.ts'
 import { openApplianceChild, startAppliance } from './_appliance-process.ts'
 import type { RemoteDriver } from './remote.ts'
@@ -26,7 +26,7 @@ export interface ApplianceOptions {
   /** What the image is called in failures; the name of the file when left out. */
   name?: string
   /** Disk format of the file; found by our own parser when left out. */
-  format?: ImageFormat | undefined
+  format?: WorkFormat | undefined
   /** `check`: the file is not written; what commands write goes to a throw-away layer. */
   access: 'check' | 'change'
   /** Device of the root file system, when there is more than one: `/dev/sda2`. */

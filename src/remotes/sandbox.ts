@@ -11,7 +11,7 @@ import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { findProgram } from '../base/process.ts'
 import { windowOf } from '../bytes/source.ts'
 import { openExt } from '../formats/ext.ts'
-import { type ImageFormat, openImage } from '../formats/open-image.ts'
+import { openImage, WORK_FORMATS, type WorkFormat } from '../formats/open-image.ts'
 import { type Child, openChild, siblingModule } from './_child-calls.ts'
 import type { Mount, TreeCalls } from './_tree-child.ts'
 import { type DiskFileSystem, findRoot, type ReadTexts, surveyDisk } from './find-root.ts'
@@ -57,7 +57,7 @@ export interface SandboxOptions {
   path: string
   /** What the image is called in failures; the name of the file when left out. */
   name?: string
-  format?: ImageFormat
+  format?: WorkFormat
   access: 'check' | 'change'
   rootFileSystem?: string
   network: boolean
@@ -120,7 +120,7 @@ export async function openSandbox(
 }
 
 interface Survey {
-  format: ImageFormat
+  format: WorkFormat
   fileSystems: DiskFileSystem[]
   /** Why the files of some file systems may not be what they seem, by device. */
   dirty: Map<string, Failure>
@@ -128,7 +128,7 @@ interface Survey {
 
 /** What our own parser sees before this host's kernel sees anything. */
 async function survey({ path, format }: SandboxOptions): Promise<Survey> {
-  await using image = await openImage(path, { format })
+  await using image = await openImage(path, { format, among: WORK_FORMATS })
   const fileSystems = await surveyDisk(image.disk)
   const dirty = new Map<string, Failure>()
   for (const { device, offset, length, type } of fileSystems)

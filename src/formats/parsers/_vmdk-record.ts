@@ -3,7 +3,6 @@ import { SECTOR } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
 import type { Parsing } from '../parser.ts'
 import { TABLE_ENTRIES, TABLE_SIZE, type VmdkHeader } from './_vmdk-header.ts'
-import { viewOf } from './_vmdk-tables.ts'
 
 /** Tables that still get grains. Writers go through the disk in order, several at a time. */
 const MAX_OPEN = 1024

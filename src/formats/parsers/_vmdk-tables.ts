@@ -32,26 +32,28 @@ export function* readGrainTables(
   use: (grain: number, sector: number, from: number) => void,
 ): Asking<void> {
   const main: Copy = { offset: header.directory, from: 56, name: 'grain directory' }
-  const redundant = header.redundantDirectory
-  if (redundant === undefined)
-    return yield* readTables(parsing, header, main, (table, fields) =>
-      readEntries(parsing, header, { table, fields, use }),
-    )
-  const copy: Copy = { offset: redundant, from: 48, name: 'redundant grain directory' }
-  const [first, second] = redundant < header.directory ? [copy, main] : [main, copy]
-  const digests = Buffer.alloc(header.tables * DIGEST)
+  const copies = [main]
+  if (header.redundantDirectory !== undefined)
+    copies.push({ offset: header.redundantDirectory, from: 48, name: 'redundant grain directory' })
+  const [first = main, second] = copies.sort((a, b) => a.offset - b.offset)
+  const digests = Buffer.alloc(second ? header.tables * DIGEST : 0)
   const digestOf = (table: number) => digests.subarray(table * DIGEST, (table + 1) * DIGEST)
   yield* readTables(parsing, header, first, (table, fields) => {
-    digestOf(table).set(hash('sha256', fields.bytes, 'buffer').subarray(0, DIGEST))
+    if (second) digestOf(table).set(digest(fields))
     readEntries(parsing, header, { table, fields, use })
   })
-  yield* readTables(parsing, header, second, (table, fields) => {
-    const digest = hash('sha256', fields.bytes, 'buffer').subarray(0, DIGEST)
-    if (!digest.equals(digestOf(table))) noteDifference(parsing, fields.start, table)
-    digestOf(table).fill(0)
-  })
-  const missing = digests.findIndex((byte) => byte !== 0)
-  if (missing >= 0) noteDifference(parsing, second.from, Math.floor(missing / DIGEST))
+  if (second) {
+    yield* readTables(parsing, header, second, (table, fields) => {
+      if (!digestOf(table).equals(digest(fields))) noteDifference(parsing, fields.start, table)
+      digestOf(table).fill(0)
+    })
+    const missing = digests.findIndex((byte) => byte !== 0)
+    if (missing >= 0) noteDifference(parsing, second.from, Math.floor(missing / DIGEST))
+  }
+}
+
+function digest({ bytes }: Fields): Uint8Array {
+  return hash('sha256', bytes, 'buffer').subarray(0, DIGEST)
 }
 
 function noteDifference(parsing: Parsing, at: number, table: number): void {

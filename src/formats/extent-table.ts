@@ -90,13 +90,15 @@ export class ExtentTableBuilder {
    */
   toTable(size: number, fileSize: number): ExtentTable {
     const columns = this.#sorted ? this.#columns : sortedColumns(this.#columns, this.#count)
-    const { guest, length, host } = columns
+    const { guest, length, host, packed } = columns
     let count = this.#count
     while (count > 0 && (guest[count - 1] ?? 0) >= size) count--
     for (let index = 0; index < count; index++) {
       const start = guest[index] ?? 0
       const there = length[index] === Infinity ? fileSize - (host[index] ?? 0) : length[index]
-      const end = Math.min(start + (there ?? 0), index + 1 < count ? Infinity : size)
+      // A compressed cluster is whole, even if the disk ends inside it.
+      const limit = index + 1 < count || packed[index] !== 0 ? Infinity : size
+      const end = Math.min(start + (there ?? 0), limit)
       length[index] = end - start
       if (index + 1 < count && end > (guest[index + 1] ?? 0))
         throw new Failure(

@@ -103,8 +103,7 @@ export class Qcow2L2Reader {
     const size = this.#header.clusterSize / SUBCLUSTERS
     const end = Math.max(0, Math.min(this.#header.virtualSize - guest, size * SUBCLUSTERS))
     const used = Math.min(end, (SUBCLUSTERS - Math.clz32(data)) * size)
-    if (!this.#parsing.claim(host, Math.max(used, SECTOR), 'cluster', from)) return
-    this.#refcounts.use(host, 1)
+    if (!this.#claim(host, Math.max(used, SECTOR), from)) return
     for (let index = 0; index * size < used;) {
       const first = index
       while (index < SUBCLUSTERS && ((data >>> index) & 1) === 1) index++
@@ -120,7 +119,14 @@ export class Qcow2L2Reader {
   #reserve(guest: number, host: number, from: number): void {
     const { virtualSize, clusterSize } = this.#header
     const length = Math.max(SECTOR, Math.min(clusterSize, virtualSize - guest))
-    if (this.#parsing.claim(host, length, 'cluster', from)) this.#refcounts.use(host, 1)
+    this.#claim(host, length, from)
+  }
+
+  #claim(host: number, length: number, from: number): boolean {
+    this.#runs.flush() // so that the later one of two entries is the one at fault
+    if (!this.#parsing.claim(host, length, 'cluster', from)) return false
+    this.#refcounts.use(host, 1)
+    return true
   }
 
   /** The offset in a plain entry; 0 if there is none, or none that is valid. */

@@ -40,9 +40,13 @@ export function uuidText(uuid: Buffer): string {
 }
 
 /** The ETag of a view, quoted: it changes with the map, the content, and the code that makes the view. */
-export function etagFor(format: ViewFormat, { map, identity, clusters }: ViewInput): string {
-  const store = format.needs === 'map' ? '' : (clusters?.digest ?? '')
-  const digest = digestOf('etag', format.name, String(format.version), map.digest, store, identity)
+export function etagFor(format: ViewFormat, input: ViewInput): string {
+  const { map, identity, clusters, vmdkDigest } = input
+  const made = [
+    format.needs === 'map' ? '' : (clusters?.digest ?? ''),
+    format.usesVmdkDigest === true ? (vmdkDigest ?? '') : '',
+  ].join(' ')
+  const digest = digestOf('etag', format.name, String(format.version), map.digest, made, identity)
   return `"${digest.toString('hex', 0, 16)}"`
 }
 

@@ -23,6 +23,11 @@ export interface ViewInput {
   readonly identity: string
   /** Needed by formats whose `needs` is not `map`. */
   readonly clusters?: ClusterIndex | undefined
+  /**
+   * Hexadecimal SHA-256 of the `vmdk-stream` view of the same image. With it OVAs have a manifest; left
+   * out, they have none, which their format allows.
+   */
+  readonly vmdkDigest?: string | undefined
 }
 
 /** One format that can be served. */
@@ -36,6 +41,8 @@ export interface ViewFormat {
   readonly needs: 'map' | 'deflate' | 'zstd'
   /** Changed whenever the same golden gives other bytes. Part of the ETag. */
   readonly version: number
+  /** Whether `vmdkDigest` makes a difference to it. */
+  readonly usesVmdkDigest?: boolean
   /** Largest virtual size the format can hold, bytes. */
   readonly maxVirtualSize?: number
   /**

@@ -10,16 +10,38 @@ import { closestWord } from '../schema/closest-word.ts'
 import { etagFor } from './_identity.ts'
 import { UNIT } from './disk-map.ts'
 import type { View, ViewFormat, ViewInput } from './view.ts'
+import { gce } from './views/gce.ts'
+import { ova, ovaVirtualbox } from './views/ova.ts'
+import { qcow2Zlib, qcow2Zstd } from './views/qcow2-compressed.ts'
 import { qcow2 } from './views/qcow2.ts'
+import { rawGz } from './views/raw-gz.ts'
+import { rawZst } from './views/raw-zst.ts'
 import { raw } from './views/raw.ts'
 import { vdi } from './views/vdi.ts'
 import { vhdFixed } from './views/vhd-fixed.ts'
 import { vhd } from './views/vhd.ts'
 import { vhdx } from './views/vhdx.ts'
+import { vmdkStream } from './views/vmdk-stream.ts'
 import { vmdk } from './views/vmdk.ts'
 
 /** In the order in which they are shown. An ending that several have means the first of them. */
-export const VIEW_FORMATS: readonly ViewFormat[] = [raw, qcow2, vhd, vhdFixed, vhdx, vdi, vmdk]
+export const VIEW_FORMATS: readonly ViewFormat[] = [
+  raw,
+  qcow2,
+  vhd,
+  vhdFixed,
+  vhdx,
+  vdi,
+  vmdk,
+  qcow2Zlib,
+  qcow2Zstd,
+  vmdkStream,
+  rawGz,
+  rawZst,
+  gce,
+  ova,
+  ovaVirtualbox,
+]
 
 /**
  * The format of a name (`vhd-fixed`) or of a file ending (`img`, `.vmdk`), whatever the case.

@@ -1,0 +1,59 @@
+/**
+ * Members of gzip files. A file may hold any number of them; what they give is put together.
+ * Source: RFC 1952.
+ */
+import { crc32 } from 'node:zlib'
+import { crc32OfZeros } from '../bytes/crc32.ts'
+import type { Content } from '../bytes/piece.ts'
+import {
+  deflatedCluster,
+  deflatedLength,
+  deflatedZeros,
+  deflatedZerosLength,
+  storedStream,
+} from './_deflate-stream.ts'
+import { lazyContent } from './_places.ts'
+import { bytesContent, joinedContent } from './_segments.ts'
+import type { ClusterIndex } from './cluster-index.ts'
+import { UNIT } from './disk-map.ts'
+
+/** Magic, deflate, no flags, no time, no hint, system unknown. */
+const HEAD = Buffer.from('1f8b08000000000000ff', 'hex')
+/** Bytes of head and end. */
+export const GZIP_EXTRA = HEAD.length + 8
+
+/** A member around a deflate stream that gives `size` bytes; `crc` is asked for when it is wanted. */
+export function gzipMember(stream: Content, size: number, crc: () => number): Content {
+  const end = lazyContent(8, () => {
+    const bytes = Buffer.alloc(8)
+    bytes.writeUInt32LE(crc(), 0)
+    bytes.writeUInt32LE(size % 2 ** 32, 4)
+    return bytes
+  })
+  return joinedContent(bytesContent(HEAD), stream, end)
+}
+
+/** The member that gives a cluster. */
+export function gzipCluster(clusters: ClusterIndex, cluster: number): Content {
+  return gzipMember(deflatedCluster(clusters, cluster), UNIT, () => clusters.crc32(cluster))
+}
+
+/** Bytes of `gzipCluster`. */
+export function gzipClusterLength(clusters: ClusterIndex, cluster: number): number {
+  return deflatedLength(clusters, cluster) + GZIP_EXTRA
+}
+
+/** The member that gives `length` zeros. */
+export function gzipZeros(length: number): Content {
+  return gzipMember(deflatedZeros(length), length, () => crc32OfZeros(length))
+}
+
+/** Bytes of `gzipZeros`. */
+export function gzipZerosLength(length: number): number {
+  return deflatedZerosLength(length) + GZIP_EXTRA
+}
+
+/** The member that gives bytes which are not worth compressing. */
+export function gzipBytes(bytes: Uint8Array): Content {
+  return gzipMember(storedStream(bytesContent(bytes)), bytes.length, () => crc32(bytes))
+}

@@ -1,0 +1,38 @@
+import { crc32WithoutZeros } from '../../bytes/crc32.ts'
+import { clustersOf } from '../_clusters-of.ts'
+import { storedLength, storedStream } from '../_deflate-stream.ts'
+import { framedDisk } from '../_framed-disk.ts'
+import {
+  GZIP_EXTRA,
+  gzipCluster,
+  gzipClusterLength,
+  gzipMember,
+  gzipZeros,
+  gzipZerosLength,
+} from '../_gzip-member.ts'
+import { UNIT } from '../disk-map.ts'
+import type { ViewFormat } from '../view.ts'
+
+/** The disk as gzip would give it, in many members: one for each data unit and for each hole. */
+export const rawGz: ViewFormat = {
+  name: 'raw.gz',
+  summary: 'the raw disk, compressed by gzip',
+  endings: ['raw.gz', 'img.gz'],
+  mediaType: 'application/gzip',
+  needs: 'deflate',
+  version: 1,
+  make: (input) => {
+    const clusters = clustersOf(input)
+    return framedDisk(clusters, {
+      unit: (cluster) => gzipCluster(clusters, cluster),
+      unitLength: (cluster) => gzipClusterLength(clusters, cluster),
+      shortUnit: (cluster, bytes) =>
+        gzipMember(storedStream(bytes), bytes.length, () =>
+          crc32WithoutZeros(clusters.crc32(cluster), UNIT - bytes.length),
+        ),
+      shortUnitLength: (length) => storedLength(length) + GZIP_EXTRA,
+      zeros: gzipZeros,
+      zerosLength: gzipZerosLength,
+    })
+  },
+}

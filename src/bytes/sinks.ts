@@ -11,18 +11,19 @@ export interface FileSink extends Sink {
 /**
  * A new, empty file that is written from its start; long runs of zeros become holes. The file is the
  * caller's to synchronise and to close. System errors come as they are (`asFileFailure` names them).
+ *
+ * Writes go one after the other: the kernel lets only one at a time into a file, and threads that wait
+ * for their turn burn the processor.
  */
 export function fileSink(file: FileHandle): FileSink {
   let end = 0
+  let last = Promise.resolve()
   return {
-    write: async (bytes) => {
-      let at = end
+    write: (bytes) => {
+      const at = end
       end += bytes.length
-      for (let done = 0; done < bytes.length;) {
-        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at)
-        done += bytesWritten
-        at += bytesWritten
-      }
+      last = last.then(async () => await writeAll(file, bytes, at))
+      return last
     },
     zeros: (length) => {
       end += length
@@ -31,6 +32,14 @@ export function fileSink(file: FileHandle): FileSink {
       await file.truncate(end)
       return end
     },
+  }
+}
+
+/** Writes all of `bytes` at a place of a file. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, offset + done)
+    done += bytesWritten
   }
 }
 

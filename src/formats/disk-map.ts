@@ -217,6 +217,11 @@ export class DiskMapBuilder {
     }
   }
 
+  /** Whether a unit is marked. */
+  has(unit: number): boolean {
+    return ((wordAt(this.#words, Math.floor(unit / 32)) >>> (unit % 32)) & 1) === 1
+  }
+
   /** Takes the mark from a unit. */
   remove(unit: number): void {
     const word = Math.floor(unit / 32)

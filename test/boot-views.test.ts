@@ -1,0 +1,91 @@
+/** One Debian image, booted straight from each view over HTTP: no format is ever written to a disk. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { exitOf, findProgram, killGroup, runProcess, startProcess } from '../src/base/process.ts'
+
+const INGOT = join(import.meta.dirname, '../ingot')
+const full = process.env['INGOT_TEST_FULL'] === '1'
+const missing = ['mmdebstrap', 'qemu-system-x86_64'].filter((name) => !findProgram(name))
+const skip = !full
+  ? 'boots a guest for each view: make test-full'
+  : process.geteuid?.() !== 0
+    ? 'needs root'
+    : missing.length > 0 && `needs ${missing.join(', ')}`
+
+/** A view, as it is served, and the driver of QEMU that reads it. */
+const VIEWS = [
+  ['disk.raw', 'raw'],
+  ['disk.qcow2', 'qcow2'],
+  ['disk.vhd', 'vpc'],
+  ['disk.vhdx', 'vhdx'],
+  ['disk.vdi', 'vdi'],
+  ['disk.vmdk', 'vmdk'],
+] as const
+
+const RECIPE = `
+name: boots
+base: {distro: debian, release: bookworm}
+disk: {size: 2G}
+validators:
+  - file: {path: /etc/greeting, template: hello}
+`
+const BOOT_TIMEOUT_MS = 600_000
+
+describe('a Debian image', { skip, timeout: 5_400_000 }, () => {
+  let directory = ''
+  let server: ReturnType<typeof startProcess> | undefined
+  let url = ''
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'ingot-boot-views-'))
+    const recipe = join(directory, 'boots.yaml')
+    const image = join(directory, 'boots.raw')
+    await writeFile(recipe, RECIPE)
+    const built = await runProcess([INGOT, 'build', recipe, '--output', image])
+    assert.equal(built.code, 0, built.stderr.toString())
+    server = startProcess([INGOT, 'view', image, '--listen', '127.0.0.1:0', '--json'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    url = await lineWith(server.stdout, /http:\/\/[\d.]+:\d+/)
+  })
+  after(async () => {
+    if (server) {
+      killGroup(server, 'SIGTERM')
+      await exitOf(server, 'ingot view')
+    }
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  for (const [name, driver] of VIEWS)
+    it(`boots from its view ${name}`, async () => {
+      const drive = `driver=${driver},file.driver=http,file.url=${url}/${name},file.timeout=60,if=virtio,snapshot=on`
+      const machine = startProcess(
+        ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-m', '768', '-smp', '2']
+          .concat(['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-drive', drive])
+          .concat(['-nic', 'none']),
+        { stdio: ['ignore', 'pipe', 'pipe'] },
+      )
+      const timer = setTimeout(() => killGroup(machine, 'SIGKILL'), BOOT_TIMEOUT_MS)
+      try {
+        assert.match(await lineWith(machine.stdout, /login:/), /login:/)
+      } finally {
+        clearTimeout(timer)
+        killGroup(machine, 'SIGKILL')
+        await exitOf(machine, 'qemu-system-x86_64')
+      }
+    })
+})
+
+/** What matches first in the output; fails with the end of the output when that comes first. */
+async function lineWith(output: NodeJS.ReadableStream | null, pattern: RegExp): Promise<string> {
+  let text = ''
+  for await (const chunk of output ?? []) {
+    text = (text + String(chunk)).slice(-16_384)
+    const match = pattern.exec(text)
+    if (match) return match[0]
+  }
+  throw new Error(`ended without ${String(pattern)}: ${text.slice(-2000)}`)
+}

@@ -1,0 +1,25 @@
+import { KiB } from '../base/units.ts'
+
+/** Memory that two threads share: slots that one fills and the other empties, in turn. */
+export interface Ring {
+  readonly algorithm: string
+  /** Slots that were filled, and slots that were emptied, since the beginning. */
+  readonly control: Int32Array
+  /** Bytes in each slot. An empty one says that nothing follows. */
+  readonly lengths: Int32Array
+  readonly data: Uint8Array
+}
+
+export const PRODUCED = 0
+export const CONSUMED = 1
+export const SLOT = 512 * KiB
+export const SLOTS = 16
+
+export function makeRing(algorithm: string): Ring {
+  return {
+    algorithm,
+    control: new Int32Array(new SharedArrayBuffer(8)),
+    lengths: new Int32Array(new SharedArrayBuffer(SLOTS * 4)),
+    data: new Uint8Array(new SharedArrayBuffer(SLOTS * SLOT)),
+  }
+}

@@ -7,7 +7,13 @@ const MAX_FINDINGS = 100
 /** What an inspection has found so far, in the order in which it was found, nothing twice. */
 export class FindingList {
   readonly #all: Finding[] = []
+  readonly #outer: { list: FindingList; at: number; name: string } | undefined
   #refused = false
+
+  /** With `outer`: findings about a part of something, which stands at `at` there, are told there. */
+  constructor(outer?: { list: FindingList; at: number; name: string }) {
+    this.#outer = outer
+  }
 
   get all(): readonly Finding[] {
     return this.#all
@@ -25,10 +31,19 @@ export class FindingList {
 
   add(finding: Finding): void {
     if (finding.severity === 'refuse') this.#refused = true
+    this.#outer?.list.add(this.#seenFromOutside(finding, this.#outer))
     const known = this.#all.some(
       ({ code, at, found }) =>
         code === finding.code && at === finding.at && found === finding.found,
     )
     if (!known && this.#all.length < MAX_FINDINGS) this.#all.push(finding)
+  }
+
+  #seenFromOutside(finding: Finding, { at, name }: { at: number; name: string }): Finding {
+    return {
+      ...finding,
+      at: at + (finding.at ?? 0),
+      found: finding.found === undefined ? `in ${name}` : `${finding.found} (in ${name})`,
+    }
   }
 }

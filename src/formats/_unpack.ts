@@ -32,6 +32,8 @@ export interface UnpackOptions {
 
 /** Unpacks one compressed stream as it comes. What is wrong is noted; after that it takes bytes and drops them. */
 export interface Unpacker {
+  /** Whether what is still to come is of no interest any more. */
+  readonly stopped: boolean
   push(chunk: Uint8Array): Promise<void>
   /** Says that nothing follows; false when the content did not come out whole. */
   end(): Promise<boolean>
@@ -89,6 +91,10 @@ class StreamUnpacker implements Unpacker {
     this.#options = options
     engine.input.on('error', () => {}) // told by `fault`
     this.#pump = this.#run()
+  }
+
+  get stopped(): boolean {
+    return this.#stopped
   }
 
   async push(chunk: Uint8Array): Promise<void> {

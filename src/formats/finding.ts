@@ -99,6 +99,10 @@ export const FINDINGS = {
 
   // Bounds of the inspection itself
   LIMIT_REACHED: { severity: 'refuse', title: 'The inspection stopped at one of its own limits' },
+  INSPECTION_FAILED: {
+    severity: 'refuse',
+    title: 'The inspection itself failed on this content, which is refused for it',
+  },
 
   // Harmless, and worth knowing
   UNUSED_BYTES: { severity: 'info', title: 'Bytes of the file that nothing refers to' },

@@ -70,7 +70,11 @@ export async function openDisk(
 }
 
 /** The disk in a file whose extents are known, and safe. */
-export function diskOf(file: Source, table: ExtentTable, about: Pick<Disk, 'format' | 'findings'>): Disk {
+export function diskOf(
+  file: Source,
+  table: ExtentTable,
+  about: Pick<Disk, 'format' | 'findings'>,
+): Disk {
   const unpacked = new Recent<number, Uint8Array>(KEPT)
   const fill = async (target: Uint8Array, offset: number) => {
     checkRange(disk, offset, target.length)

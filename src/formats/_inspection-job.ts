@@ -1,0 +1,54 @@
+import { formatSize } from '../base/units.ts'
+import { type Claim, PACKINGS } from './_claim.ts'
+import type { Decision, Level } from './_decide.ts'
+import type { FindingList } from './_findings.ts'
+import type { SpoolOptions } from './_spool.ts'
+import type { DiskFormatName, DiskParser, Limits } from './parser.ts'
+import { parserOf } from './parsers.ts'
+import type { PartitionTable } from './partitions.ts'
+
+/** One inspection: what it goes by, and where it tells what it finds. */
+export interface Job {
+  readonly claim: Claim | undefined
+  readonly limits: Limits
+  readonly findings: FindingList
+  readonly spool: SpoolOptions
+  readonly now: () => Date
+  /** Milliseconds of the clock at which it stops. */
+  readonly deadline: number
+}
+
+/** What a file turned out to be. */
+export interface Outcome {
+  readonly format: string
+  readonly virtualSize?: number | undefined
+  readonly partitions?: PartitionTable | undefined
+}
+
+/** Whether what the file unpacks to, or holds, is inspected as well. */
+export function descends({ kind, format }: Decision, { claim, unpacked }: Level): boolean {
+  if (unpacked) return false
+  if (kind === 'archive') return claim === undefined || claim.content === 'ova'
+  if (kind !== 'packed') return false
+  if (claim?.packing !== undefined) return PACKINGS[claim.packing] === format
+  return claim === undefined || claim.content === 'ari'
+}
+
+/** Who takes the content apart, if that is a format with tables. */
+export function parserFor({ kind, format }: Decision): DiskParser | undefined {
+  return kind === 'disk' || kind === 'optical' ? parserOf(format as DiskFormatName) : undefined
+}
+
+/** What people call it: `vmdk` also for its other kinds. */
+export function nameOf({ format }: Pick<Decision, 'format'>): string {
+  return format === 'vmdk-descriptor' ? 'vmdk' : format
+}
+
+/** Notes a raw disk that is larger than is believed. */
+export function noteVirtualSize(size: number, { findings, limits }: Job): void {
+  if (size <= limits.virtualSize) return
+  findings.note('SIZE_LIMIT', {
+    found: formatSize(size),
+    expected: `at most ${formatSize(limits.virtualSize)}`,
+  })
+}

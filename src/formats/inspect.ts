@@ -1,0 +1,230 @@
+/**
+ * Inspection: the first look at an image that nobody vouches for, and the only one that may be taken
+ * without knowing what it is. Our own parsers read it, in a thread with bounded memory and time; every
+ * table is checked; nothing but the file itself is opened, whatever it names. The answer is data: what
+ * the content is, and what was found. `ingot inspect` and every upload stand on this.
+ */
+import { tmpdir } from 'node:os'
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Context } from '../base/context.ts'
+import { Failure, type FailureCode, messageOf, systemCode } from '../base/failure.ts'
+import { GiB, TiB } from '../base/units.ts'
+import { parseClaim } from './_claim.ts'
+import { FindingList } from './_findings.ts'
+import { StreamInspection } from './_inspect-stream.ts'
+import type { Job, Outcome } from './_inspection-job.ts'
+import { type Finding, type FindingCode, FINDINGS } from './finding.ts'
+import type { Limits } from './parser.ts'
+import type { PartitionTable } from './partitions.ts'
+
+export { CLAIMS } from './_claim.ts'
+
+/** What an inspection tells. */
+export interface Inspection {
+  /** What it was said to be; undefined when nobody said. */
+  readonly claim: string | undefined
+  /** What it is: `qcow2`, `raw.gz`, `ova`; also of formats that are recognised and refused (`qed`). */
+  readonly format: string
+  /** Bytes of the file. */
+  readonly size: number
+  /** Bytes the guest sees, when that could be told. */
+  readonly virtualSize: number | undefined
+  /** What the guest's disk is divided into, when its table makes sense. */
+  readonly partitions: PartitionTable | undefined
+  /** At most 100, in the order in which they were found. */
+  readonly findings: readonly Finding[]
+  /** Whether it may be opened: nothing found is a reason to refuse it. */
+  readonly safe: boolean
+}
+
+export interface InspectOptions {
+  /** What the content is said to be, one of CLAIMS; then it is refused when it is anything else. */
+  readonly claim?: string | undefined
+  /** What is left out is as in INSPECTION_LIMITS. */
+  readonly limits?: Partial<Limits> | undefined
+  /** Where content is put aside that a stream brings before its tables. Default: the system's. */
+  readonly spoolDirectory?: string | undefined
+}
+
+/** How far an inspection goes unless told otherwise. */
+export const INSPECTION_LIMITS: Limits = {
+  virtualSize: 64 * TiB,
+  unpackedSize: 1 * TiB,
+  timeMs: 300_000,
+}
+
+/** What a stream may make us put aside on disk. */
+const SPOOL_LIMIT = 16 * GiB
+/** Heap of the thread. Tables are read in parts, so this is much. */
+const HEAP_MIB = 256
+/** How much later than its own clock a thread is ended from outside. */
+const GRACE_MS = 2_000
+
+/** Inspects content that is pushed through it; the answer does not depend on how it is cut. */
+export interface Inspector extends AsyncDisposable {
+  /** Whether the verdict is clear, so that the rest need not come. */
+  readonly decided: boolean
+  /** The next bytes. They may be reused when this is done. */
+  push(chunk: Uint8Array): Promise<void>
+  /** Nothing follows: what was found. */
+  end(): Promise<Inspection>
+}
+
+/**
+ * An inspector in this thread, for content that is on its way to somewhere else as well. Memory is
+ * bounded; what comes before the tables that explain it is put aside in a file without a name.
+ * Fails with FORMAT_UNKNOWN (no such claim), and pushing with NO_SPACE.
+ */
+export function createInspector(options: InspectOptions, context: Context): Inspector {
+  const job = makeJob(options, context)
+  const stream = new StreamInspection(job)
+  let size = 0
+  return {
+    get decided() {
+      return stream.decided
+    },
+    push: async (chunk) => {
+      size += chunk.length
+      await stream.push(chunk)
+    },
+    end: async () => toInspection(await stream.end(), job, size),
+    [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
+  }
+}
+
+/** What one inspection goes by. Fails with FORMAT_UNKNOWN. */
+export function makeJob(
+  { claim, limits, spoolDirectory }: InspectOptions,
+  { now, newId }: Pick<Context, 'now' | 'newId'>,
+): Job {
+  const all = { ...INSPECTION_LIMITS, ...limits }
+  return {
+    claim: claim === undefined ? undefined : parseClaim(claim),
+    limits: all,
+    findings: new FindingList(),
+    spool: { directory: spoolDirectory ?? tmpdir(), limit: SPOOL_LIMIT, newId },
+    now,
+    deadline: now().getTime() + all.timeMs,
+  }
+}
+
+/** The answer, from what a job has found. */
+export function toInspection(outcome: Outcome, { claim, findings }: Job, size: number): Inspection {
+  return {
+    claim: claim?.text,
+    format: outcome.format,
+    size,
+    virtualSize: outcome.virtualSize,
+    partitions: outcome.partitions,
+    findings: findings.all,
+    safe: !findings.refused,
+  }
+}
+
+/** What the thread is told, and what it answers. */
+export interface ThreadOrder {
+  /** The file; undefined when its content comes in messages, each of which is answered by `next`. */
+  readonly path: string | undefined
+  readonly options: InspectOptions
+}
+export type ThreadAnswer =
+  | { readonly kind: 'next'; readonly decided: boolean }
+  | { readonly kind: 'inspection'; readonly inspection: Inspection }
+  | {
+      readonly kind: 'failure'
+      readonly code: FailureCode
+      readonly message: string
+      readonly details: Record<string, unknown>
+    }
+
+/**
+ * Inspects a file, in a thread of its own. Fails with FORMAT_UNKNOWN, FILE_NOT_FOUND, FILE_UNREADABLE,
+ * NO_SPACE, TOOL_MISSING (xz or bzip2), INTERRUPTED; whatever the content does is a finding.
+ */
+export async function inspectImage(
+  path: string,
+  options: InspectOptions,
+  context: Context,
+): Promise<Inspection> {
+  return await inThread({ path, options }, context, async () => {})
+}
+
+/**
+ * As `inspectImage`, for content that cannot be read twice: a pipe, a download. Not all of it is read
+ * when the verdict is clear before its end.
+ */
+export async function inspectStream(
+  chunks: AsyncIterable<Uint8Array>,
+  options: InspectOptions,
+  context: Context,
+): Promise<Inspection> {
+  return await inThread({ path: undefined, options }, context, async (worker, answered) => {
+    for await (const chunk of chunks) {
+      worker.postMessage(chunk)
+      if (await answered()) break
+    }
+    worker.postMessage(null)
+  })
+}
+
+/** Starts the thread, lets `feed` give it what it needs, and waits for its answer. */
+async function inThread(
+  order: ThreadOrder,
+  context: Context,
+  feed: (worker: Worker, answered: () => Promise<boolean>) => Promise<void>,
+): Promise<Inspection> {
+  if (order.options.claim !== undefined) parseClaim(order.options.claim)
+  const { signal } = context
+  if (signal.aborted) throw new Failure('INTERRUPTED', 'the inspection was interrupted')
+  const file = new URL(`./_inspect-thread${extname(import.meta.filename)}`, import.meta.url)
+  const worker = new Worker(file, {
+    workerData: order,
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+  })
+  const limitMs = order.options.limits?.timeMs ?? INSPECTION_LIMITS.timeMs
+  let onNext: (decided: boolean) => void = () => {}
+  const answered = () => new Promise<boolean>((resolve) => (onNext = resolve))
+  const { promise, resolve, reject } = Promise.withResolvers<Inspection>()
+  const refuse = (code: FindingCode, found: string) => resolve(refusal(order, code, found))
+  const onAbort = () => reject(new Failure('INTERRUPTED', 'the inspection was interrupted'))
+  const timer = setTimeout(
+    () => refuse('LIMIT_REACHED', `more than ${limitMs} ms of work`),
+    limitMs + GRACE_MS,
+  )
+  signal.addEventListener('abort', onAbort, { once: true })
+  worker.on('message', (answer: ThreadAnswer) => {
+    if (answer.kind === 'next') onNext(answer.decided)
+    else if (answer.kind === 'inspection') resolve(answer.inspection)
+    else reject(new Failure(answer.code, answer.message, { details: answer.details }))
+  })
+  worker.once('error', (error) => {
+    context.log.error('inspection.failed', { path: order.path, error: messageOf(error) })
+    if (systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY')
+      refuse('LIMIT_REACHED', `more than ${HEAP_MIB} MiB of memory`)
+    else refuse('INSPECTION_FAILED', messageOf(error))
+  })
+  worker.once('exit', () => refuse('INSPECTION_FAILED', 'the thread ended without an answer'))
+  try {
+    feed(worker, answered).catch(reject)
+    return await promise
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+    onNext(true)
+    await worker.terminate()
+  }
+}
+
+/** The answer when the thread gives none. */
+function refusal({ options }: ThreadOrder, code: FindingCode, found: string): Inspection {
+  return {
+    claim: options.claim,
+    format: options.claim ?? 'unknown',
+    size: 0,
+    virtualSize: undefined,
+    partitions: undefined,
+    findings: [{ code, severity: FINDINGS[code].severity, found }],
+    safe: false,
+  }
+}

@@ -30,9 +30,29 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/provision.ts'),
   },
   {
+    name: 'inspect',
+    summary: 'say what images are, and whether they are safe to open',
+    load: () => import('./commands/inspect.ts'),
+  },
+  {
     name: 'boot-test',
     summary: 'boot an image in QEMU and see that it works',
     load: () => import('./commands/boot-test.ts'),
+  },
+  {
+    name: 'view',
+    summary: 'serve an image over HTTP in every format, with no conversion',
+    load: () => import('./commands/view.ts'),
+  },
+  {
+    name: 'nbd',
+    summary: 'offer the disk inside an image to QEMU and other NBD clients',
+    load: () => import('./commands/nbd.ts'),
+  },
+  {
+    name: 'map',
+    summary: 'draw what stands where on the disk of an image',
+    load: () => import('./commands/map.ts'),
   },
   {
     name: 'recipe',

@@ -123,6 +123,7 @@ export class StreamInspection implements AsyncDisposable {
         decision.kind === 'archive'
           ? archiveTrack(this.#job)
           : packedTrack(decision.format as StreamPacking, this.#job)
+    else if (decision.kind === 'raw') this.#track = rawTrack(decision.format, this.#job)
     else this.#track = idleTrack(decision.format)
     await this.#track.push(bytes)
   }
@@ -187,17 +188,38 @@ function idleTrack(format: string): Track {
   }
 }
 
+/** The guest's disk as it is: there is nothing to take apart, but somebody may want it. */
+function rawTrack(format: string, { guest }: Job): Track {
+  let position = 0
+  return {
+    ...idleTrack(format),
+    push: async (chunk) => {
+      await guest?.write(position, chunk)
+      position += chunk.length
+    },
+  }
+}
+
 /** A disk with tables; its guest's disk is kept as far as its partitions are concerned. */
-function parserTrack(parser: DiskParser, { limits, spool, now, findings }: Job): Track {
+function parserTrack(parser: DiskParser, job: Job): Track {
+  const { limits, spool, now, findings } = job
   const guest = new KeptDisk()
-  const sink = { write: (offset: number, bytes: Uint8Array) => guest.write(offset, bytes) }
+  const write = (offset: number, bytes: Uint8Array) => {
+    guest.write(offset, bytes)
+    return job.guest?.write(offset, bytes)
+  }
+  const sink = { write }
   const parse = new StreamParse(parser, { limits, spool, now, sink })
   const format = parser.name
   return {
     format,
     push: (chunk) => parse.push(chunk),
+    // Who only looks wants to see all that is wrong; who imports need not go on.
+    get decided() {
+      return job.guest !== undefined && parse.refused
+    },
     end: async () => {
-      const { disk, findings: found, safe } = await parse.end()
+      const { disk, findings: found, safe, spooled } = await parse.end()
       for (const finding of found) findings.add(finding)
       if (!disk) return { format }
       const { virtualSize } = disk
@@ -205,7 +227,7 @@ function parserTrack(parser: DiskParser, { limits, spool, now, findings }: Job):
       const partitions = isGuest
         ? await checkGuest(guest.toSource('disk', virtualSize), findings)
         : undefined
-      return { format, virtualSize, partitions }
+      return { format, virtualSize, partitions, spooled }
     },
     close: () => parse[Symbol.asyncDispose](),
   }
@@ -248,8 +270,9 @@ function archiveTrack(job: Job): Track {
   const inspections: StreamInspection[] = []
   let first: Outcome | undefined
   const inspectDisk = (member: TarMember): DiskSink => {
+    const guest = inspections.length === 0 ? job.guest : undefined
     const findings = new FindingList({ list: job.findings, at: member.at, name: member.name })
-    const inner = new StreamInspection({ ...job, findings }, { claim: VMDK, unpacked: true })
+    const inner = new StreamInspection({ ...job, findings, guest }, { claim: VMDK, unpacked: true })
     inspections.push(inner)
     const sink = {
       result: undefined as Outcome | undefined,

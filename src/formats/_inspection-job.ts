@@ -2,6 +2,7 @@ import { formatSize } from '../base/units.ts'
 import { type Claim, PACKINGS } from './_claim.ts'
 import type { Decision, Level } from './_decide.ts'
 import type { FindingList } from './_findings.ts'
+import type { ExtentSink } from './_parse-stream.ts'
 import type { SpoolOptions } from './_spool.ts'
 import type { DiskFormatName, DiskParser, Limits } from './parser.ts'
 import { parserOf } from './parsers.ts'
@@ -16,6 +17,8 @@ export interface Job {
   readonly now: () => Date
   /** Milliseconds of the clock at which it stops. */
   readonly deadline: number
+  /** Where the guest's disk goes while it is inspected; whoever imports it gives one. */
+  readonly guest?: ExtentSink | undefined
 }
 
 /** What a file turned out to be. */
@@ -23,6 +26,8 @@ export interface Outcome {
   readonly format: string
   readonly virtualSize?: number | undefined
   readonly partitions?: PartitionTable | undefined
+  /** Bytes that a stream brought before the tables that explain them. */
+  readonly spooled?: number | undefined
 }
 
 /** Whether what the file unpacks to, or holds, is inspected as well. */

@@ -73,13 +73,15 @@ const ZEROS_HEADER: readonly (readonly [value: number, bits: number])[] = [
 const ZEROS_HEADER_BITS = ZEROS_HEADER.reduce((sum, [, bits]) => sum + bits, 0)
 const ZERO_BYTE = 0b01
 const BLOCK_END = 0b11
-/** More than header and zero bytes take. */
+/** More bytes than header and zero bytes take, and than the end does. */
 const ZEROS_HEAD = 128
+const ZEROS_TAIL = 2
 
 /** The stream of `length` zeros, which are not none. */
 export function deflatedZeros(length: number): Content {
   const { literals, endAt, size } = zerosLayout(length)
-  const head = Buffer.alloc(Math.min(size, ZEROS_HEAD))
+  const isLong = size >= ZEROS_HEAD + ZEROS_TAIL
+  const head = Buffer.alloc(isLong ? ZEROS_HEAD : size)
   let at = 0
   for (const [value, bits] of ZEROS_HEADER) {
     writeBits(head, at, value, bits)
@@ -87,9 +89,9 @@ export function deflatedZeros(length: number): Content {
   }
   for (let literal = 0; literal < literals; literal++)
     writeBits(head, at + literal * 2, ZERO_BYTE, 2)
-  const tail = size > ZEROS_HEAD ? Buffer.alloc(2) : head
+  const tail = isLong ? Buffer.alloc(ZEROS_TAIL) : head
   writeBits(tail, endAt - (size - tail.length) * 8, BLOCK_END, 2)
-  if (tail === head) return bytesContent(head)
+  if (!isLong) return bytesContent(head)
   const between = zerosContent(size - head.length - tail.length)
   return joinedContent(bytesContent(head), between, bytesContent(tail))
 }

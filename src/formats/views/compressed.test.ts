@@ -37,10 +37,7 @@ const DISKS: Readonly<Record<string, DiskMap>> = {
   ),
   'full, with a short last unit': mapOf(21 * MiB - SECTOR, every(1, 21 * MiB)),
   'scattered, more than a block of a sparse list': mapOf(66 * MiB + SECTOR, every(3, 66 * MiB)),
-  'large and nearly empty': mapOf(
-    600 * MiB + 3 * SECTOR,
-    [0, 5, 6, 7, 511, 512, 8191, 8192, 9600],
-  ),
+  'large and nearly empty': mapOf(600 * MiB + 3 * SECTOR, [0, 5, 6, 7, 511, 512, 8191, 8192, 9600]),
 }
 
 /** `program` gives, on its output, what the raw file holds. */
@@ -143,6 +140,9 @@ describe('an OVA', async () => {
   await using store = await makeClusterStore(options, makeContext())
   const input = { map, identity: 'x', clusters: store.index }
 
+  const text = async (format: string) =>
+    String(await bytesOf(makeView(format, input), { store: store.payload }, 0, 8 * KiB))
+
   it('has no manifest when nobody knows the digest of its disk, and another ETag with one', async () => {
     const plain = makeView('ova', input)
     const bytes = await bytesOf(plain, { store: store.payload }, 0, 64 * KiB)
@@ -154,8 +154,6 @@ describe('an OVA', async () => {
   })
 
   it('differs between VMware and VirtualBox in controller and machine', async () => {
-    const text = async (format: string) =>
-      String(await bytesOf(makeView(format, input), { store: store.payload }, 0, 8 * KiB))
     assert.match(await text('ova'), /vmx-13[^]*lsilogic/)
     assert.match(await text('ova-virtualbox'), /virtualbox-2\.2[^]*AHCI/)
   })

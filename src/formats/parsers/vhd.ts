@@ -60,12 +60,8 @@ function* parseDynamic(parsing: Parsing, copy: Fields): Parse {
   yield* readVhdBlocks(parsing, header, size)
   const footer = yield* askFooter()
   compareFooters(parsing, copy, footer)
-  parsing.claim(
-    footer.start,
-    footer.start % SECTOR === 0 ? SECTOR : SECTOR - 1,
-    'footer',
-    footer.start,
-  )
+  const length = (parsing.fileSize ?? footer.start + SECTOR) - footer.start
+  parsing.claim(footer.start, length, 'footer', footer.start)
   return { virtualSize: size }
 }
 

@@ -12,7 +12,7 @@ import type { DiskMap } from '../formats/disk-map.ts'
 import type { View, ViewFormat } from '../formats/view.ts'
 import { makeView, VIEW_FORMATS } from '../formats/views.ts'
 import { ClusterStores } from './_cluster-stores.ts'
-import { type ListedFormat, type Listing, toPage } from './_listing.ts'
+import { type ListedFormat, type Listing, toPage } from './listing.ts'
 import { sendView, type ServedView } from './send-view.ts'
 
 /** What is served. It stays the caller's, who closes it after the server. */

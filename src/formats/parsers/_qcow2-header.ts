@@ -1,6 +1,7 @@
 import { KiB, MiB, SECTOR } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
 import type { Ask, Packing, Parsing } from '../parser.ts'
+import { type Qcow2Bitmaps, readBitmapsExtension } from './_qcow2-bitmaps.ts'
 
 const MAGIC = 0x514649fb
 const HEADER_SIZE = { 2: 72, 3: 104 } as const
@@ -40,7 +41,9 @@ export interface Qcow2Header {
   readonly extendedL2: boolean
   /** Whether the counts are said not to be true. */
   readonly dirty: boolean
-  /** Whether clusters are used by what no table of the disk tells of: snapshots, bitmaps, keys. */
+  /** Bitmaps of changes, if they are said to be up to date. */
+  readonly bitmaps: Qcow2Bitmaps | undefined
+  /** Whether clusters may be used by what is not followed: snapshots, stale bitmaps, keys. */
   readonly hasMore: boolean
 }
 
@@ -84,9 +87,9 @@ export function* readQcow2Header(parsing: Parsing): Generator<Ask, Qcow2Header, 
   checkOutside(header, parsing)
   const features = version === 3 ? checkFeatures(header, parsing) : VERSION_2
   const extensions = checkExtensions(header, features, parsing)
-  if (features.dataFile || extensions.dataFile)
+  if (features.dataFile || extensions.dataFile !== undefined)
     parsing.stop('DATA_FILE', {
-      at: features.dataFile ? 72 : extensions.at,
+      at: features.dataFile ? 72 : (extensions.dataFile ?? 0),
       found: features.dataFile ? 'external data file (bit 2)' : 'the name of a data file',
     })
   const virtualSize = checkVirtualSize(header, parsing)
@@ -100,6 +103,7 @@ export function* readQcow2Header(parsing: Parsing): Generator<Ask, Qcow2Header, 
     packing: features.packing,
     extendedL2: features.extendedL2,
     dirty: features.dirty,
+    bitmaps: features.hasBitmaps ? extensions.bitmaps : undefined,
     hasMore: extensions.hasMore || header.u32(32) !== 0 || header.u32(60) !== 0,
   }
 }
@@ -196,45 +200,44 @@ function checkFeatures(header: Fields, parsing: Parsing): Features {
   }
 }
 
+interface Extensions {
+  /** Where the name of a data file stands. */
+  readonly dataFile: number | undefined
+  readonly bitmaps: Qcow2Bitmaps | undefined
+  readonly hasMore: boolean
+}
+
 /**
  * Extensions are type, length, and data padded to 8, up to type 0 or the end of the cluster. Those
  * nobody knows are harmless; of those we know, some are not.
  */
-function checkExtensions(
-  header: Fields,
-  { length: start, hasBitmaps }: Features,
-  parsing: Parsing,
-): { dataFile: boolean; at: number; hasMore: boolean } {
-  let hasMore = false
-  for (let at = start; at + 8 <= header.bytes.length;) {
+function checkExtensions(header: Fields, features: Features, parsing: Parsing): Extensions {
+  let found: Extensions = { dataFile: undefined, bitmaps: undefined, hasMore: false }
+  for (let at = features.length; at + 8 <= header.bytes.length;) {
     const type = header.u32(at)
     const length = header.u32(at + 4)
     if (type === EXTENSION.end) break
-    if (type === EXTENSION.dataFile) return { dataFile: true, at, hasMore }
-    if (at + 8 + length > header.bytes.length) {
+    if (type === EXTENSION.dataFile) return { ...found, dataFile: at }
+    const left = header.bytes.length - at - 8
+    if (length > left || (type === EXTENSION.bitmaps && length !== 24)) {
       parsing.note('HEADER_INVALID', {
         at: at + 4,
         found: `an extension of ${length} bytes`,
-        expected: `at most the ${header.bytes.length - at - 8} that are left`,
+        expected: length > left ? `at most the ${left} that are left` : '24',
       })
       break
     }
     if (type === EXTENSION.luks) {
       if (header.u32(32) === 0) parsing.note('ENCRYPTED', { at, found: 'a LUKS header' })
-      hasMore = true
+      found = { ...found, hasMore: true }
     }
     if (type === EXTENSION.bitmaps) {
-      if (length !== 24)
-        parsing.note('HEADER_INVALID', {
-          at: at + 4,
-          found: `${length} bytes about bitmaps`,
-          expected: '24',
-        })
-      hasMore ||= hasBitmaps
+      const hasMore = found.hasMore || !features.hasBitmaps || found.bitmaps !== undefined
+      found = { ...found, bitmaps: readBitmapsExtension(header, at), hasMore }
     }
     at += 8 + Math.ceil(length / 8) * 8
   }
-  return { dataFile: false, at: 0, hasMore }
+  return found
 }
 
 function checkVirtualSize(header: Fields, parsing: Parsing): number {

@@ -51,7 +51,7 @@ export class Qcow2L2Reader {
   }
 
   /** Reads a part of the table that the L1 entry of this number names, `skipped` bytes inside. */
-  read(l1Index: number, skipped: number, table: Fields): void {
+  read(l1Index: number, table: Fields, skipped: number): void {
     const { bytes, start } = table
     const { clusterSize } = this.#header
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

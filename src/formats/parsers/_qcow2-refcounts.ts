@@ -35,7 +35,7 @@ export class Qcow2Refcounts {
   }
 
   /** Reads a part of the refcount block of this number, `skipped` bytes behind its start. */
-  readBlock(number: number, skipped: number, { bytes }: Fields): void {
+  readBlock(number: number, { bytes }: Fields, skipped: number): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const bits = this.#bits
     const first = ((number * this.#clusterSize + skipped) * 8) / bits
@@ -61,8 +61,10 @@ export class Qcow2Refcounts {
     const low = { clusters: 0, first: Infinity }
     const high = { clusters: 0, first: Infinity }
     for (const [number, page] of this.#pages)
-      for (const [index, balance] of page.entries()) {
-        if (balance === 0 || balance === MOST || balance === LEAST) continue
+      for (let index = 0; index < PAGE; index++) {
+        const balance = page[index]
+        if (balance === 0 || balance === undefined || balance === MOST || balance === LEAST)
+          continue
         const side = balance < 0 ? low : high
         side.clusters++
         side.first = Math.min(side.first, (number * PAGE + index) * this.#clusterSize)

@@ -1,23 +1,23 @@
 import type { Fields } from '../../bytes/fields.ts'
-import { type Ask, type DiskParser, MAX_ASK, type Parse, type Parsing } from '../parser.ts'
+import type { DiskParser, Parse, Parsing } from '../parser.ts'
+import { readQcow2Bitmaps } from './_qcow2-bitmaps.ts'
 import { type Qcow2Header, readQcow2Header } from './_qcow2-header.ts'
 import { Qcow2L2Reader } from './_qcow2-l2.ts'
 import { Qcow2Refcounts } from './_qcow2-refcounts.ts'
+import { askParts, MAX_CLUSTERS, Qcow2TableQueue } from './_qcow2-tables.ts'
 
-/** In the upper half of an L1 entry: bits 56 to 62. In its lower half: bits 0 to 8. */
+/** In the upper half of an L1 entry: bits 56 to 62. */
 const L1_RESERVED_HIGH = 0x7f000000
+const L1_OFFSET_HIGH = 0x00ffffff
+/** In the lower half of entries of both tables: bits 0 to 8. */
 const RESERVED_LOW = 0x1ff
-const OFFSET_HIGH = 0x00ffffff
-/** No file has a cluster of this number, so that a place and what stands there fit one number. */
-const MAX_CLUSTERS = 2 ** 30
-const MAX_TABLES = 2 ** 23
-/** Among the numbers of tables, those of refcount blocks begin behind the last L1 entry there may be. */
+/** Refcount blocks are numbered from here on, behind the last L2 table there may be. */
 const FIRST_BLOCK = 2 ** 22
 
 /**
  * QEMU's format, versions 2 and 3, with all cluster sizes, compression by zlib and zstd, and extended
- * L2 entries. Every table is read, and in the order in which they stand in the file; no data is.
- * Reference counts are compared with what is used.
+ * L2 entries. Every table is read, in the order in which they stand in the file as far as it can be
+ * known; no data is. Reference counts are compared with what is used.
  */
 export const qcow2Parser: DiskParser = {
   name: 'qcow2',
@@ -25,51 +25,69 @@ export const qcow2Parser: DiskParser = {
   parse: parseQcow2,
 }
 
-type Work = Generator<Ask, void, Fields>
-
 function* parseQcow2(parsing: Parsing): Parse {
   const header = yield* readQcow2Header(parsing)
-  const { clusterSize, l1, refcounts: counts, virtualSize } = header
-  const refcounts = new Qcow2Refcounts(clusterSize, counts.bits)
+  const { clusterSize, virtualSize } = header
+  const refcounts = new Qcow2Refcounts(clusterSize, header.refcounts.bits)
   const claim = (host: number, length: number, what: string, from: number): boolean => {
     if (!parsing.claim(host, length, what, from)) return false
     if (length > 0) refcounts.use(host, length)
     return true
   }
   claim(0, clusterSize, 'header', 0)
-  const roots = [
-    { host: counts.offset, length: counts.clusters * clusterSize, what: 'refcount table', at: 48 },
-    { host: l1.offset, length: l1.entries * 8, what: 'L1 table', at: 40 },
-  ].filter(({ host, length, what, at }) => claim(host, length, what, at))
-  if (roots.length < 2) return { virtualSize }
-
-  const places: number[] = []
-  for (const root of roots.sort((a, b) => a.host - b.host)) {
-    const isL1 = root.what === 'L1 table'
-    const keep = (place: number, index: number, from: number) => {
-      if (claim(place, clusterSize, isL1 ? 'L2 table' : 'refcount block', from))
-        places.push((place / clusterSize) * MAX_TABLES + index + (isL1 ? 0 : FIRST_BLOCK))
-    }
-    yield* forParts(root, (skipped, part) =>
-      checkRoot(part, { isL1, header, parsing }, (host, index, from) =>
-        keep(host, skipped / 8 + index, from),
-      ),
-    )
-  }
+  const roots = rootsOf(header)
+  const good = roots.filter(({ host, length, what, at }) => claim(host, length, what, at))
+  if (good.length < roots.length) return { virtualSize }
 
   const l2 = new Qcow2L2Reader(parsing, header, refcounts)
-  yield* forTables(Float64Array.from(places).sort(), clusterSize, (table, skipped, part) => {
-    if (table < FIRST_BLOCK) l2.read(table, skipped, part)
-    else refcounts.readBlock(table - FIRST_BLOCK, skipped, part)
-  })
+  const queue = new Qcow2TableQueue(clusterSize)
+  const readTable = (table: number, part: Fields, skipped: number) => {
+    if (table < FIRST_BLOCK) l2.read(table, part, skipped)
+    else refcounts.readBlock(table - FIRST_BLOCK, part, skipped)
+  }
+  for (const root of roots) {
+    yield* queue.readBefore(root.host, readTable)
+    yield* askParts(root, (part, skipped) =>
+      checkRoot(part, { isL1: root.isL1, clusterSize, parsing }, (host, index, from) => {
+        if (claim(host, clusterSize, root.names, from))
+          queue.add(host, root.first + skipped / 8 + index)
+      }),
+    )
+  }
+  yield* queue.readBefore(Infinity, readTable)
+  if (header.bitmaps !== undefined)
+    yield* readQcow2Bitmaps(header.bitmaps, { parsing, clusterSize, virtualSize, claim })
   if (!header.dirty) refcounts.check(parsing, header.hasMore)
   return { virtualSize }
+}
+
+/** The tables that name tables, in the order of the file. `at`: where the header says so. */
+function rootsOf({ clusterSize, l1, refcounts }: Qcow2Header) {
+  const l1Root = {
+    isL1: true,
+    what: 'L1 table',
+    names: 'L2 table',
+    first: 0,
+    at: 40,
+    host: l1.offset,
+    length: l1.entries * 8,
+  }
+  const refcountRoot = {
+    isL1: false,
+    what: 'refcount table',
+    names: 'refcount block',
+    first: FIRST_BLOCK,
+    at: 48,
+    host: refcounts.offset,
+    length: refcounts.clusters * clusterSize,
+  }
+  return l1Root.host < refcountRoot.host ? [l1Root, refcountRoot] : [refcountRoot, l1Root]
 }
 
 /** Checks each entry of a part of the L1 or of the refcount table, and hands on what they name. */
 function checkRoot(
   { bytes, start }: Fields,
-  { isL1, header, parsing }: { isL1: boolean; header: Qcow2Header; parsing: Parsing },
+  { isL1, clusterSize, parsing }: { isL1: boolean; clusterSize: number; parsing: Parsing },
   onTable: (host: number, index: number, from: number) => void,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -77,71 +95,21 @@ function checkRoot(
     const high = view.getUint32(at)
     const low = view.getUint32(at + 4)
     if ((high | low) === 0) continue
-    const host = (isL1 ? high & OFFSET_HIGH : high) * 2 ** 32 + ((low & ~RESERVED_LOW) >>> 0)
+    const host = (isL1 ? high & L1_OFFSET_HIGH : high) * 2 ** 32 + ((low & ~RESERVED_LOW) >>> 0)
     const from = start + at
     if ((low & RESERVED_LOW) !== 0 || (isL1 && (high & L1_RESERVED_HIGH) !== 0))
       parsing.note('ENTRY_INVALID', {
         at: from,
         found: `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`,
       })
-    else if (host % header.clusterSize !== 0)
+    else if (host % clusterSize !== 0)
       parsing.note('MISALIGNED', {
         at: from,
         found: `a table at byte ${host}`,
-        expected: `a multiple of ${header.clusterSize}`,
+        expected: `a multiple of ${clusterSize}`,
       })
-    else if (host >= MAX_CLUSTERS * header.clusterSize)
+    else if (host >= MAX_CLUSTERS * clusterSize)
       parsing.note('OUT_OF_RANGE', { at: from, found: `a table at byte ${host}` })
     else if (host !== 0) onTable(host, at / 8, from)
-  }
-}
-
-/** Asks for a table in parts. */
-function* forParts(
-  { host, length, what }: { host: number; length: number; what: string },
-  read: (skipped: number, part: Fields) => void,
-): Work {
-  for (let skipped = 0; skipped < length; skipped += MAX_ASK)
-    read(
-      skipped,
-      yield {
-        at: host + skipped,
-        length: Math.min(MAX_ASK, length - skipped),
-        name: what,
-        order: 'big',
-      },
-    )
-}
-
-/**
- * Asks for tables of one cluster each in the order of the file, as many at once as stand side by
- * side. `places`: cluster of the file and number of the table, in one number each, sorted.
- */
-function* forTables(
-  places: Float64Array,
-  clusterSize: number,
-  read: (table: number, skipped: number, part: Fields) => void,
-): Work {
-  const clusterOf = (index: number) => Math.floor((places[index] ?? 0) / MAX_TABLES)
-  const most = Math.max(1, MAX_ASK / clusterSize)
-  for (let first = 0; first < places.length;) {
-    let end = first + 1
-    while (
-      end < places.length &&
-      end - first < most &&
-      clusterOf(end) === clusterOf(first) + end - first
-    )
-      end++
-    const tables = { host: clusterOf(first) * clusterSize, length: (end - first) * clusterSize }
-    const from = first
-    yield* forParts({ ...tables, what: 'tables' }, (skipped, part) => {
-      for (let at = 0; at < part.bytes.length; at += clusterSize) {
-        const length = Math.min(clusterSize, part.bytes.length - at)
-        const index = from + Math.floor((skipped + at) / clusterSize)
-        const table = (places[index] ?? 0) % MAX_TABLES
-        read(table, (skipped + at) % clusterSize, part.part('table', at, length))
-      }
-    })
-    first = end
   }
 }

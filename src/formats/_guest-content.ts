@@ -28,11 +28,16 @@ export async function checkGuest(
   return await checkPartitions(disk, findings, 'guest')
 }
 
-/** Looks at a file that is a raw disk itself. Other formats in it were told apart before. */
+/**
+ * Looks at a file that is a raw disk itself, or a kernel or ramdisk (`format`), which are no disks.
+ * Other formats in it were told apart before.
+ */
 export async function checkRaw(
   disk: Source,
+  format: string,
   findings: FindingList,
 ): Promise<PartitionTable | undefined> {
+  if (format === 'aki' || format === 'ari') return undefined
   const { size } = disk
   if (size < SECTOR)
     findings.note('TRUNCATED', { found: `a disk of ${size} bytes`, expected: 'a sector at least' })

@@ -38,7 +38,7 @@ export async function inspectSource(source: Source, job: Job): Promise<Outcome> 
   if (parser) return await inspectParsed(source, parser, job)
   if (decision.kind !== 'raw') return { format: nameOf(decision) }
   noteVirtualSize(source.size, job)
-  const partitions = await checkRaw(source, findings)
+  const partitions = await checkRaw(source, decision.format, findings)
   return { format: decision.format, virtualSize: source.size, partitions }
 }
 

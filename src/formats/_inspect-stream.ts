@@ -88,11 +88,10 @@ export class StreamInspection implements AsyncDisposable {
     let outcome: Outcome = { format: nameOf(decision) }
     await this.#guard(async () => {
       if (!this.#track) await this.#begin()
-      const told = await this.#track?.end()
       if (decision.kind === 'raw') outcome = await this.#endRaw(decision.format)
       else if (decision.format === 'vhd' && this.#track?.format !== 'vhd')
         outcome = await this.#endFixedVhd()
-      else if (told) outcome = told
+      else if (this.#track) outcome = await this.#track.end()
     })
     return outcome
   }
@@ -131,7 +130,7 @@ export class StreamInspection implements AsyncDisposable {
   async #endRaw(format: string): Promise<Outcome> {
     const disk = this.#kept.toSource('stream', this.#size)
     noteVirtualSize(this.#size, this.#job)
-    const partitions = await checkRaw(disk, this.#job.findings)
+    const partitions = await checkRaw(disk, format, this.#job.findings)
     return { format, virtualSize: this.#size, partitions }
   }
 

@@ -6,7 +6,7 @@
 import type { Duplex, Writable } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
 import { exitOf, findProgram, startProcess, stopProcess } from '../base/process.ts'
-import { Failure, systemCode } from '../base/failure.ts'
+import { Failure, messageOf, systemCode } from '../base/failure.ts'
 import { formatSize, GiB, KiB, MiB } from '../base/units.ts'
 import type { StreamPacking } from './_claim.ts'
 import type { FindingList } from './_findings.ts'
@@ -211,7 +211,7 @@ function engineOf(stream: Duplex & { bytesWritten: number }): Engine {
     consumed: () => stream.bytesWritten,
     fault: async () => {
       if (error === undefined) return undefined
-      const found = error instanceof Error ? error.message : String(error)
+      const found = messageOf(error)
       const code = systemCode(error)
       if (code === 'Z_BUF_ERROR' || /unexpected end|srcSize_wrong/i.test(`${found} ${code}`))
         return { code: 'TRUNCATED', found }

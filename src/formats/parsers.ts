@@ -1,4 +1,5 @@
 import type { DiskFormatName, DiskParser } from './parser.ts'
+import { isoParser } from './parsers/iso.ts'
 import { qcow2Parser } from './parsers/qcow2.ts'
 import { rawParser } from './parsers/raw.ts'
 import { vdiParser } from './parsers/vdi.ts'
@@ -14,6 +15,7 @@ export const PARSERS: readonly DiskParser[] = [
   vhdParser,
   vhdxParser,
   vmdkParser,
+  isoParser,
 ]
 
 /** The parser of a format, if there is one. */

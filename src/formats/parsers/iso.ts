@@ -1,6 +1,6 @@
 import { KiB } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
-import type { DiskParser, Parse, Parsing } from '../parser.ts'
+import type { Asking, DiskParser, Parsing } from '../parser.ts'
 
 const DESCRIPTOR = 2 * KiB
 const FIRST = 32 * KiB
@@ -27,29 +27,25 @@ export const isoParser: DiskParser = {
 }
 
 /** Walks the descriptors; whether one of ISO 9660 and one of UDF was among them. */
-function* readDescriptors(
-  parsing: Parsing,
-): Generator<{ at: number; length: number; name: string }, { iso: boolean; udf: boolean }, Fields> {
+function* readDescriptors(parsing: Parsing): Asking<{ iso: boolean; udf: boolean }> {
   const seen = { iso: false, udf: false }
   for (let index = 0; index < MAX_DESCRIPTORS; index++) {
     const at = FIRST + index * DESCRIPTOR
     const descriptor = yield { at, length: DESCRIPTOR, name: 'volume descriptor' }
     const magic = descriptor.chars(1, 5)
-    if (magic === 'CD001') {
-      const type = descriptor.u8(0)
-      if (type === 1) {
-        checkPrimary(descriptor, parsing, seen.iso)
-        seen.iso = true
-      } else if (type === 255 && !seen.iso) {
-        parsing.stop('HEADER_INVALID', {
-          at,
-          expected: 'a primary volume descriptor before the end',
-        })
-      }
-    } else if (magic.startsWith('NSR0')) seen.udf = true
-    else if (!['BEA01', 'BOOT2', 'TEA01'].includes(magic)) return seen
+    const type = descriptor.u8(0)
+    if (magic === 'CD001' && type === 1) {
+      checkPrimary(descriptor, parsing, seen.iso)
+      seen.iso = true
+    } else if (magic === 'CD001' && type === 255 && !seen.iso)
+      parsing.stop('HEADER_INVALID', { at, expected: 'a primary volume descriptor before the end' })
+    else if (magic.startsWith('NSR0')) seen.udf = true
+    else if (!['CD001', 'BEA01', 'BOOT2', 'TEA01'].includes(magic)) return seen
   }
-  parsing.stop('OUT_OF_RANGE', { at: FIRST, found: `more than ${MAX_DESCRIPTORS} descriptors` })
+  return parsing.stop('OUT_OF_RANGE', {
+    at: FIRST,
+    found: `more than ${MAX_DESCRIPTORS} descriptors`,
+  })
 }
 
 /**
@@ -75,7 +71,8 @@ function checkPrimary(fields: Fields, parsing: Parsing, again: boolean): void {
   if (blocks * block < FIRST + DESCRIPTOR)
     parsing.note('OUT_OF_RANGE', { at: at(80), found: `a volume of ${blocks} blocks` })
   const rootEnd = fields.u32(158) + Math.ceil(fields.u32(166) / block)
-  if (fields.u8(156) < 34 || rootEnd > blocks)
+  if (fields.u8(156) === 0) parsing.note('ODD', { at: at(156), found: 'no root directory' })
+  else if (rootEnd > blocks)
     parsing.note('OUT_OF_RANGE', {
       at: at(156),
       found: `a root directory up to block ${rootEnd}`,
@@ -100,7 +97,7 @@ function checkBoth(fields: Fields, offset: number, size: 2 | 4, parsing: Parsing
  * Pure UDF: the anchor in block 256, whatever the size of a block. Tag: 0 identifier 2, 4 sum of its
  * other 15 bytes; 16 length and 20 block of the volume's descriptors.
  */
-function* readAnchor(parsing: Parsing): Parse {
+function* readAnchor(parsing: Parsing): Asking<void> {
   for (const block of [512, 1024, 2048, 4096]) {
     const at = 256 * block
     if (parsing.fileSize !== undefined && at + 512 > parsing.fileSize) break
@@ -109,7 +106,7 @@ function* readAnchor(parsing: Parsing): Parse {
     for (let byte = 0; byte < 16; byte++) sum += byte === 4 ? 0 : anchor.u8(byte)
     if (anchor.u16(0) !== 2 || sum % 256 !== anchor.u8(4)) continue
     parsing.claim(0, (anchor.u32(20) + 1) * block + anchor.u32(16) - block, 'volume', at + 16)
-    return { virtualSize: 0 }
+    return
   }
   parsing.stop('HEADER_INVALID', { at: FIRST, expected: 'an anchor in block 256 of the volume' })
 }

@@ -23,6 +23,7 @@ export class ClusterStores implements AsyncDisposable {
   readonly #context: Context
   readonly #end = new AbortController()
   readonly #opened = new Map<ClusterCodec, Promise<ClusterStore>>()
+  readonly #ready = new Map<ClusterCodec, ClusterStore>()
   readonly #done = new Map<ClusterCodec, number>()
 
   constructor(making: Making, context: Context) {
@@ -36,9 +37,17 @@ export class ClusterStores implements AsyncDisposable {
     if (opening === undefined) {
       opening = this.#openOrMake(codec)
       this.#opened.set(codec, opening)
-      opening.catch(() => this.#opened.delete(codec))
+      void opening.then(
+        (store) => this.#ready.set(codec, store),
+        () => this.#opened.delete(codec),
+      )
     }
     return await opening
+  }
+
+  /** The one that is there already; undefined while it is not. */
+  ready(codec: ClusterCodec): ClusterStore | undefined {
+    return this.#ready.get(codec)
   }
 
   /** How much of it is made, from 0 to 1; undefined when nobody is at work on it. */

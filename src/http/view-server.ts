@@ -135,10 +135,12 @@ class Handler implements AsyncDisposable {
   #list(url: string, format: ViewFormat): ListedFormat {
     const { name, summary, needs } = format
     try {
-      const view = this.#views.get(format) ?? (needs === 'map' ? this.#make(format) : undefined)
-      if (view !== undefined)
-        return { name, summary, url, state: 'ready', length: view.length, etag: view.etag }
-      const atWork = needs !== 'map' && this.#stores.progress(needs) !== undefined
+      const clusters = needs === 'map' ? undefined : this.#stores.ready(needs)?.index
+      if (needs === 'map' || clusters !== undefined) {
+        const { length, etag } = this.#make(format, clusters)
+        return { name, summary, url, state: 'ready', length, etag }
+      }
+      const atWork = this.#stores.progress(needs) !== undefined
       return { name, summary, url, state: atWork ? 'being made' : 'on request' }
     } catch (error) {
       return { name, summary, url, state: 'impossible', reason: messageOf(error) }

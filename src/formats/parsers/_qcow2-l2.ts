@@ -2,6 +2,7 @@ import { SECTOR } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
 import type { Parsing } from '../parser.ts'
 import { DataRuns } from './_data-runs.ts'
+import { filledParts } from './_filled-parts.ts'
 import type { Qcow2Header } from './_qcow2-header.ts'
 import { Qcow2Packed } from './_qcow2-packed.ts'
 import type { Qcow2Refcounts } from './_qcow2-refcounts.ts'
@@ -56,15 +57,17 @@ export class Qcow2L2Reader {
     const { clusterSize } = this.#header
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const entrySize = this.#entrySize
-    let guest = ((l1Index * clusterSize + skipped) / entrySize) * clusterSize
-    for (let at = 0; at < view.byteLength; at += entrySize, guest += clusterSize) {
-      const high = view.getUint32(at)
-      const low = view.getUint32(at + 4)
-      if (entrySize === 16)
-        this.#readExtended(guest, { high, low }, subclustersAt(view, at + 8), start + at)
-      else if ((high & COMPRESSED) !== 0) this.#packed.add(guest, high, low, start + at)
-      else if ((high | low) !== 0) this.#readPlain(guest, high, low, start + at)
-    }
+    const first = (l1Index * clusterSize + skipped) / entrySize
+    for (const part of filledParts(bytes))
+      for (let at = part.start; at < part.end; at += entrySize) {
+        const guest = (first + at / entrySize) * clusterSize
+        const high = view.getUint32(at)
+        const low = view.getUint32(at + 4)
+        if (entrySize === 16)
+          this.#readExtended(guest, { high, low }, subclustersAt(view, at + 8), start + at)
+        else if ((high & COMPRESSED) !== 0) this.#packed.add(guest, high, low, start + at)
+        else if ((high | low) !== 0) this.#readPlain(guest, high, low, start + at)
+      }
     this.#runs.flush()
     this.#packed.flush()
   }

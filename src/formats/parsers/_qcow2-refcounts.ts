@@ -1,5 +1,6 @@
 import type { Fields } from '../../bytes/fields.ts'
 import type { Parsing } from '../parser.ts'
+import { filledParts } from './_filled-parts.ts'
 
 /** Clusters in a page, and pages at most: 64 MiB, enough for a file of 2 TiB in clusters of 64 KiB. */
 const PAGE = 32 * 1024
@@ -39,11 +40,11 @@ export class Qcow2Refcounts {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const bits = this.#bits
     const first = ((number * this.#clusterSize + skipped) * 8) / bits
-    const count = (bytes.length * 8) / bits
-    for (let index = 0; index < count; index++) {
-      const uses = countAt(view, index, bits)
-      if (uses !== 0) this.#add(first + index, Math.min(uses, MOST))
-    }
+    for (const { start, end } of filledParts(bytes))
+      for (let index = (start * 8) / bits; index < (end * 8) / bits; index++) {
+        const uses = countAt(view, index, bits)
+        if (uses !== 0) this.#add(first + index, Math.min(uses, MOST))
+      }
   }
 
   /**
@@ -60,15 +61,11 @@ export class Qcow2Refcounts {
     }
     const low = { clusters: 0, first: Infinity }
     const high = { clusters: 0, first: Infinity }
-    for (const [number, page] of this.#pages)
-      for (let index = 0; index < PAGE; index++) {
-        const balance = page[index]
-        if (balance === 0 || balance === undefined || balance === MOST || balance === LEAST)
-          continue
-        const side = balance < 0 ? low : high
-        side.clusters++
-        side.first = Math.min(side.first, (number * PAGE + index) * this.#clusterSize)
-      }
+    for (const [cluster, balance] of this.#unbalanced()) {
+      const side = balance < 0 ? low : high
+      side.clusters++
+      side.first = Math.min(side.first, cluster * this.#clusterSize)
+    }
     if (low.clusters > 0)
       parsing.note('REFCOUNT', {
         at: low.first,
@@ -80,6 +77,17 @@ export class Qcow2Refcounts {
         at: high.first,
         found: `${high.clusters} clusters counted more often than they are used`,
       })
+  }
+
+  /** The clusters whose counts are not true, as far as it is known. */
+  *#unbalanced(): Generator<readonly [cluster: number, balance: number]> {
+    for (const [number, page] of this.#pages)
+      for (const { start, end } of filledParts(new Uint8Array(page.buffer)))
+        for (let index = start / 2; index < end / 2; index++) {
+          const balance = page[index] ?? 0
+          if (balance !== 0 && balance !== MOST && balance !== LEAST)
+            yield [number * PAGE + index, balance]
+        }
   }
 
   #add(cluster: number, difference: number): void {

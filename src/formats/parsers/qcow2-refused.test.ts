@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { KiB, MiB } from '../../base/units.ts'
 import { assertRefused, parseBytes, refusals } from '../../testing/parse-image.ts'
 import { qemuImages, qemuImg, sampleDisk } from '../../testing/qemu-images.ts'
+import type { FindingCode } from '../finding.ts'
 import { qcow2Parser } from './qcow2.ts'
 
 const { converted, created, path, disk } = await qemuImages('qcow2', sampleDisk(3 * MiB + 512))
@@ -11,6 +12,33 @@ const { converted, created, path, disk } = await qemuImages('qcow2', sampleDisk(
 const withDataFile = async () => readFile(await created('1M', '-o', `data_file=${path('d')}`))
 
 const key = (format: string) => ['-o', `encrypt.format=${format},encrypt.key-secret=s`]
+
+/** An image with a bitmap of changes, and where qemu-img put what belongs to it. */
+async function withBitmap() {
+  const image = await converted()
+  await qemuImg('bitmap', '--add', image, 'changes')
+  const bytes = await readFile(image)
+  const extension = bytes.indexOf('2385287500000018', 0, 'hex')
+  const directory = Number(bytes.readBigUInt64BE(extension + 24))
+  const table = Number(bytes.readBigUInt64BE(directory))
+  return { bytes, extension, directory, table }
+}
+
+/** A case: a part of that image is changed `at` bytes inside, which is found at its start. */
+function brokenBitmap(
+  title: string,
+  code: FindingCode,
+  part: 'extension' | 'directory' | 'table',
+  at: number,
+  hex: string,
+): void {
+  it(title, async () => {
+    const image = await withBitmap()
+    image.bytes.write(hex, image[part] + at, 'hex')
+    const place = code === 'HEADER_INVALID' ? image[part] + at : image[part]
+    await assertRefused(qcow2Parser, image.bytes, code, place)
+  })
+}
 
 describe('refuses a qcow2', () => {
   const good = converted('-o', 'cluster_size=64k').then((image) => readFile(image))
@@ -148,6 +176,22 @@ describe('refuses a qcow2', () => {
       bytes.writeUInt32BE(1, L2 + 56 * 16 + 12)
       return bytes
     })
+  })
+
+  describe('by its bitmaps of changes:', () => {
+    brokenBitmap('an extension of odd length', 'HEADER_INVALID', 'extension', 4, '00000010')
+    brokenBitmap('more bitmaps than there may be', 'TABLE_TOO_LARGE', 'extension', 8, '00010000')
+    brokenBitmap('a directory too large', 'TABLE_TOO_LARGE', 'extension', 16, '00000001')
+    brokenBitmap('a directory at an odd place', 'MISALIGNED', 'extension', 30, '02')
+    brokenBitmap('a directory in the L2 table', 'OVERLAP', 'extension', 24, '0000000000040000')
+    brokenBitmap('a bitmap of another type', 'ENTRY_INVALID', 'directory', 16, '02')
+    brokenBitmap('a bitmap larger than the disk', 'ENTRY_INVALID', 'directory', 8, '00000100')
+    brokenBitmap('a name that is not all there', 'ENTRY_INVALID', 'directory', 18, 'ffff')
+    brokenBitmap('a table at an odd place', 'MISALIGNED', 'directory', 6, '0200')
+    brokenBitmap('a table in the L1 table', 'OVERLAP', 'directory', 0, '0000000000030000')
+    brokenBitmap('a table with reserved bits', 'ENTRY_INVALID', 'table', 0, '0000000000000002')
+    brokenBitmap('a bitmap in the header', 'ENTRY_INVALID', 'table', 0, '0000000000000200')
+    brokenBitmap('a bitmap where a cluster is', 'OVERLAP', 'table', 0, '0000000000050000')
   })
 
   it('and names all that is wrong, not only the first', async () => {

@@ -66,6 +66,14 @@ describe('finds nothing in a qcow2 that qemu-img wrote, and its content', () => 
     await qemuIo(image, 'write -z 3145728 512')
     await assertGood(image)
   })
+  it('whose tables were moved behind the data when they became too small', async () => {
+    const image = await created('64M', '-o', 'cluster_size=512')
+    await qemuIo(image, 'write -P 5 0 20M', 'write -P 6 40M 1M')
+    await assertGood(image)
+    await qemuImg('resize', '-q', image, '400M')
+    await qemuIo(image, 'write -P 7 300M 1M')
+    await assertGood(image)
+  })
   it('shrunk', async () => {
     const image = await converted()
     await qemuImg('resize', '-q', '--shrink', image, '2M')

@@ -1,5 +1,6 @@
 import type { Fields } from '../../bytes/fields.ts'
 import type { DiskParser, Parse, Parsing } from '../parser.ts'
+import { filledParts } from './_filled-parts.ts'
 import { readQcow2Bitmaps } from './_qcow2-bitmaps.ts'
 import { type Qcow2Header, readQcow2Header } from './_qcow2-header.ts'
 import { Qcow2L2Reader } from './_qcow2-l2.ts'
@@ -91,25 +92,25 @@ function checkRoot(
   onTable: (host: number, index: number, from: number) => void,
 ): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  for (let at = 0; at < view.byteLength; at += 8) {
-    const high = view.getUint32(at)
-    const low = view.getUint32(at + 4)
-    if ((high | low) === 0) continue
-    const host = (isL1 ? high & L1_OFFSET_HIGH : high) * 2 ** 32 + ((low & ~RESERVED_LOW) >>> 0)
-    const from = start + at
-    if ((low & RESERVED_LOW) !== 0 || (isL1 && (high & L1_RESERVED_HIGH) !== 0))
-      parsing.note('ENTRY_INVALID', {
-        at: from,
-        found: `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`,
-      })
-    else if (host % clusterSize !== 0)
-      parsing.note('MISALIGNED', {
-        at: from,
-        found: `a table at byte ${host}`,
-        expected: `a multiple of ${clusterSize}`,
-      })
-    else if (host >= MAX_CLUSTERS * clusterSize)
-      parsing.note('OUT_OF_RANGE', { at: from, found: `a table at byte ${host}` })
-    else if (host !== 0) onTable(host, at / 8, from)
-  }
+  for (const part of filledParts(bytes))
+    for (let at = part.start; at < part.end; at += 8) {
+      const high = view.getUint32(at)
+      const low = view.getUint32(at + 4)
+      const host = (isL1 ? high & L1_OFFSET_HIGH : high) * 2 ** 32 + ((low & ~RESERVED_LOW) >>> 0)
+      const from = start + at
+      if ((low & RESERVED_LOW) !== 0 || (isL1 && (high & L1_RESERVED_HIGH) !== 0))
+        parsing.note('ENTRY_INVALID', {
+          at: from,
+          found: `0x${((BigInt(high) << 32n) | BigInt(low)).toString(16)}`,
+        })
+      else if (host % clusterSize !== 0)
+        parsing.note('MISALIGNED', {
+          at: from,
+          found: `a table at byte ${host}`,
+          expected: `a multiple of ${clusterSize}`,
+        })
+      else if (host >= MAX_CLUSTERS * clusterSize)
+        parsing.note('OUT_OF_RANGE', { at: from, found: `a table at byte ${host}` })
+      else if (host !== 0) onTable(host, at / 8, from)
+    }
 }

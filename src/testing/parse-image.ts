@@ -35,12 +35,17 @@ export async function assertRefused(
 
 /**
  * For images that are refused, which tests make of a good one: a case for each, whose finding is of
- * this code and points to this byte.
+ * this code and points to this byte. `seal` makes the check sums of a changed image right again.
  */
-export function refusals(parser: DiskParser, good: Promise<Uint8Array>) {
+export function refusals(
+  parser: DiskParser,
+  good: Promise<Uint8Array>,
+  seal: (image: Buffer) => void = () => {},
+) {
   const changed = async (changes: readonly (readonly [offset: number, hex: string])[]) => {
     const bytes = Buffer.from(await good)
     for (const [offset, hex] of changes) bytes.write(hex, offset, 'hex')
+    seal(bytes)
     return bytes
   }
   const refused = (

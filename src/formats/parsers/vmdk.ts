@@ -33,7 +33,9 @@ function* readDescriptor(parsing: Parsing, header: VmdkHeader): Asking<void> {
   if (!parsing.claim(offset, length, 'descriptor', 28)) return
   const fields = yield { at: offset, length, name: 'descriptor' }
   const text = fields.text(0, length)
-  if (fields.bytes.subarray(text.length).some((byte) => byte !== 0))
+  const rest = fields.chars(text.length, length - text.length).replace(/^\0+|\0+$/g, '')
+  // QEMU writes a shorter text over a longer one: what is left over is the end of it once more.
+  if (!text.endsWith(rest))
     parsing.note('ODD', { at: offset + text.length, found: 'more text behind the descriptor' })
   const descriptor = parseVmdkDescriptor(text, { embedded: true })
   for (const { at, code, ...about } of descriptor.faults)

@@ -221,7 +221,6 @@ function fat(head: Fields): Match | undefined {
 /** Jump, sectors of 512 to 4096 bytes, clusters of a power of two, one or two tables, media f0 on. */
 function isFat(head: Fields): boolean {
   if (!head.holds(510, '\x55\xaa') || head.bytes.length < SECTOR) return false
-  const isPower = (value: number) => value > 0 && (value & (value - 1)) === 0
   return (
     (head.u8(0) === 0xe9 || (head.u8(0) === 0xeb && head.u8(2) === 0x90)) &&
     isPower(head.u16(11)) &&
@@ -231,6 +230,10 @@ function isFat(head: Fields): boolean {
     (head.u8(16) === 1 || head.u8(16) === 2) &&
     head.u8(21) >= 0xf0
   )
+}
+
+function isPower(value: number): boolean {
+  return value > 0 && (value & (value - 1)) === 0
 }
 
 /** Linux for x86: the boot sector's 55 aa at 510, then `HdrS`. */

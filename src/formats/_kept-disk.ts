@@ -16,7 +16,7 @@ interface Wanted {
   readonly at: number
   readonly bytes: Buffer
   missing: number
-  readonly then?: (bytes: Buffer) => void
+  readonly whenThere?: (bytes: Buffer) => void
 }
 
 /**
@@ -107,14 +107,14 @@ export class KeptDisk {
       wanted.missing -= copy(wanted.bytes, wanted.at, bytes, offset)
       if (wanted.missing > 0) continue
       this.#passed = Math.max(this.#passed, wanted.at + wanted.bytes.length)
-      wanted.then?.(wanted.bytes)
+      wanted.whenThere?.(wanted.bytes)
     }
   }
 
-  #want(at: number, length: number, then?: (bytes: Buffer) => void): void {
+  #want(at: number, length: number, whenThere?: (bytes: Buffer) => void): void {
     if (!Number.isSafeInteger(at) || at < this.#passed || length > MAX_ENTRIES) return
     const bytes = Buffer.alloc(length)
-    this.#wanted.push({ at, bytes, missing: length, ...(then && { then }) })
+    this.#wanted.push({ at, bytes, missing: length, ...(whenThere && { whenThere }) })
   }
 
   /** The head is there: what its partition table points to is worth keeping. */

@@ -66,15 +66,17 @@ function textOf(bytes: Uint8Array): string | undefined {
 
 function parseXml(text: string, fault: (found: string) => void): Element | undefined {
   try {
-    const onError = (_level: unknown, message: string) => {
-      throw new Error(message)
-    }
-    const document = new DOMParser({ onError }).parseFromString(text, 'text/xml')
+    const document = new DOMParser({ onError: stopOnError }).parseFromString(text, 'text/xml')
     return document.documentElement ?? undefined
   } catch (error) {
     fault(`XML that is not well-formed: ${messageOf(error).split('\n')[0]}`)
     return undefined
   }
+}
+
+/** Warnings as well: what the parser makes of them is a guess. */
+function stopOnError(_level: unknown, message: string): never {
+  throw new Error(message)
 }
 
 /** The elements of this name in the sections of that name. */

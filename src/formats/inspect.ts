@@ -9,7 +9,7 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Context } from '../base/context.ts'
 import { Failure, type FailureCode, messageOf, systemCode } from '../base/failure.ts'
-import { GiB, TiB } from '../base/units.ts'
+import { GiB, MiB, TiB } from '../base/units.ts'
 import { parseClaim } from './_claim.ts'
 import { FindingList } from './_findings.ts'
 import { StreamInspection } from './_inspect-stream.ts'
@@ -57,7 +57,8 @@ export const INSPECTION_LIMITS: Limits = {
 /** What a stream may make us put aside on disk. */
 const SPOOL_LIMIT = 16 * GiB
 /** Heap of the thread. Tables are read in parts, so this is much. */
-const HEAP_MIB = 256
+const HEAP_MIB = 192
+const YOUNG_MIB = 16
 /** How much later than its own clock a thread is ended from outside. */
 const GRACE_MS = 2_000
 
@@ -160,12 +161,33 @@ export async function inspectStream(
   context: Context,
 ): Promise<Inspection> {
   return await inThread({ path: undefined, options }, context, async (worker, answered) => {
-    for await (const chunk of chunks) {
-      worker.postMessage(chunk)
-      if (await answered()) break
+    for await (const block of inBlocks(chunks)) {
+      const taken = answered()
+      worker.postMessage(block, [block.buffer])
+      if (await taken) break
     }
     worker.postMessage(null)
   })
+}
+
+/** The same bytes in blocks of 1 MiB, of which each has its memory for itself. */
+async function* inBlocks(
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let block = new Uint8Array(MiB)
+  let filled = 0
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + MiB - filled)
+      block.set(part, filled)
+      filled += part.length
+      at += part.length
+      if (filled < MiB) continue
+      yield block
+      block = new Uint8Array(MiB)
+      filled = 0
+    }
+  if (filled > 0) yield block.slice(0, filled)
 }
 
 /** Starts the thread, lets `feed` give it what it needs, and waits for its answer. */
@@ -180,11 +202,14 @@ async function inThread(
   const file = new URL(`./_inspect-thread${extname(import.meta.filename)}`, import.meta.url)
   const worker = new Worker(file, {
     workerData: order,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_MIB },
   })
   const limitMs = order.options.limits?.timeMs ?? INSPECTION_LIMITS.timeMs
-  let onNext: (decided: boolean) => void = () => {}
-  const answered = () => new Promise<boolean>((resolve) => (onNext = resolve))
+  let next = Promise.withResolvers<boolean>()
+  const answered = async () => {
+    next = Promise.withResolvers<boolean>()
+    return await next.promise
+  }
   const { promise, resolve, reject } = Promise.withResolvers<Inspection>()
   const refuse = (code: FindingCode, found: string) => resolve(refusal(order, code, found))
   const onAbort = () => reject(new Failure('INTERRUPTED', 'the inspection was interrupted'))
@@ -194,7 +219,7 @@ async function inThread(
   )
   signal.addEventListener('abort', onAbort, { once: true })
   worker.on('message', (answer: ThreadAnswer) => {
-    if (answer.kind === 'next') onNext(answer.decided)
+    if (answer.kind === 'next') next.resolve(answer.decided)
     else if (answer.kind === 'inspection') resolve(answer.inspection)
     else reject(new Failure(answer.code, answer.message, { details: answer.details }))
   })
@@ -211,7 +236,7 @@ async function inThread(
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
-    onNext(true)
+    next.resolve(true)
     await worker.terminate()
   }
 }

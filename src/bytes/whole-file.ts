@@ -5,7 +5,8 @@ import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 
 /**
  * Makes the file `path` whole or not at all: `fill` writes it under another name beside it, and only
- * when it is done and on the disk does it take its name, in the place of what was there. When `fill`
+ * when it is done and on the disk does it take its name, in the place of what was there. Without `sync`
+ * it need not be on the disk yet: quicker, and as safe as any copy when the power fails. When `fill`
  * fails nothing is left; what a killed process leaves is removed by the next one (`base/leftovers.ts`).
  *
  * Fails with FILE_NOT_FOUND (no such directory), FILE_UNREADABLE, NO_SPACE, and as `fill` does; system
@@ -15,6 +16,7 @@ export async function writeWholeFile<T>(
   path: string,
   label: string,
   fill: (file: FileHandle) => Promise<T>,
+  { sync = true }: { sync?: boolean } = {},
 ): Promise<T> {
   const working = workingPath(path, label)
   try {
@@ -22,10 +24,10 @@ export async function writeWholeFile<T>(
     const file = await open(working, 'wx')
     try {
       const result = await fill(file)
-      await file.sync()
+      if (sync) await file.sync()
       await file.close()
       await rename(working, path)
-      await syncDirectory(dirname(path))
+      if (sync) await syncDirectory(dirname(path))
       return result
     } catch (error) {
       await file.close()
@@ -38,7 +40,7 @@ export async function writeWholeFile<T>(
 }
 
 /** So that the name is on the disk too. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(path)
   await directory.sync()
 }

@@ -35,6 +35,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/inspect.ts'),
   },
   {
+    name: 'convert',
+    summary: 'make an image of one format of an image of any other',
+    load: () => import('./commands/convert.ts'),
+  },
+  {
     name: 'boot-test',
     summary: 'boot an image in QEMU and see that it works',
     load: () => import('./commands/boot-test.ts'),

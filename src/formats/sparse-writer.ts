@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { asFileFailure } from '../base/failure.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { writeAll } from '../bytes/sinks.ts'
+import { syncDirectory } from '../bytes/whole-file.ts'
 import { ContentDigest } from './content-digest.ts'
 import { type DiskMap, DiskMapBuilder, UNIT } from './disk-map.ts'
 import { isZero, splitZeros } from './zero-units.ts'
@@ -22,6 +23,8 @@ export interface WrittenDisk {
 export interface SparseOptions {
   /** Computes the content's digest on the way. */
   readonly digest?: boolean
+  /** Whether it is on the medium when it is finished. Default yes; a working file needs no such care. */
+  readonly sync?: boolean
 }
 
 /**
@@ -46,6 +49,7 @@ export class SparseWriter implements AsyncDisposable {
   readonly path: string
   readonly #working: string
   readonly #file: FileHandle
+  readonly #sync: boolean
   readonly #units = new DiskMapBuilder()
   /** Units of which a part was made zero again. */
   readonly #doubtful = new DiskMapBuilder()
@@ -57,10 +61,11 @@ export class SparseWriter implements AsyncDisposable {
   readonly #partBytes = Buffer.allocUnsafeSlow(UNIT)
   #open = true
 
-  constructor(path: string, working: string, file: FileHandle, { digest }: SparseOptions) {
+  constructor(path: string, working: string, file: FileHandle, { digest, sync }: SparseOptions) {
     this.path = path
     this.#working = working
     this.#file = file
+    this.#sync = sync ?? true
     this.#digest = digest ? new ContentDigest() : undefined
   }
 
@@ -109,10 +114,10 @@ export class SparseWriter implements AsyncDisposable {
       const map = await this.#settleMap(size)
       const read = async (unit: number) => await this.#read(unit, size)
       const contentDigest = await this.#digest?.end(map, read)
-      await this.#file.sync()
+      if (this.#sync) await this.#file.sync()
       await this.#close()
       await rename(this.#working, this.path)
-      await syncDirectory(dirname(this.path))
+      if (this.#sync) await syncDirectory(dirname(this.path))
       return { map, contentDigest }
     } catch (error) {
       await this.discard()
@@ -226,10 +231,4 @@ export class SparseWriter implements AsyncDisposable {
     }
     return bytes
   }
-}
-
-/** Makes the names of a directory last. */
-export async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path, 'r')
-  await directory.sync()
 }

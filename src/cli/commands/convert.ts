@@ -1,0 +1,113 @@
+import { basename } from 'node:path'
+import { Option } from 'commander'
+import { Failure } from '../../base/failure.ts'
+import { formatSize } from '../../base/units.ts'
+import type { Converted } from '../../formats/convert-image.ts'
+import { openStdoutSink } from '../_stdout-sink.ts'
+import type { Cli, CommandModule } from '../cli.ts'
+
+interface ConvertFlags {
+  format?: string
+  inputFormat?: string
+  compress?: true | string
+  level?: string
+  keep?: string
+  digest?: boolean
+}
+
+const HELP = `
+The format of the output is told by its ending (disk.qcow2, disk.vhdx, disk.raw.gz, disk.ova), or by
+--format. Either file may be -, standard input or output. The input is inspected first: an image that
+names other files, or whose tables lie, is refused with what was found (exit code 4).
+  ingot convert disk.raw disk.qcow2
+  ingot convert disk.vmdk disk.vhdx
+  ingot convert --compress=zstd disk.raw disk.qcow2
+  curl -s https://example.org/disk.qcow2 | ingot convert - disk.raw
+The output takes its name only when it is whole. Like cp, convert does not wait for the disk to have
+it; \`sync FILE\` does. With --json the result has the SHA-256 of the output and of the disk's content.`
+
+/** The formats that --compress means, of those that are not compressed by themselves. */
+const COMPRESSED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  qcow2: { zlib: 'qcow2-zlib', zstd: 'qcow2-zstd' },
+  vmdk: { zlib: 'vmdk-stream' },
+  raw: { zlib: 'raw.gz', zstd: 'raw.zst' },
+}
+
+/** `ingot convert INPUT OUTPUT`: makes an image of one format of an image of any other. */
+export const define: CommandModule['define'] = (command, _argv, openCli) => {
+  command
+    .usage('INPUT OUTPUT [--format FORMAT] [options]')
+    .argument('<input>', 'the image file; it is not changed')
+    .argument('<output>', 'the file that is made')
+    .option('--format <format>', 'of the output; told by its ending when left out')
+    .option('--input-format <format>', 'of the input; told by its content when left out')
+    .addOption(
+      new Option(
+        '--compress [method]',
+        'compress the output: zlib (as every reader can), or zstd',
+      ).choices(['zlib', 'zstd']),
+    )
+    .option('--level <level>', 'of compression: 1 to 9 (zlib), 1 to 19 (zstd)')
+    .option('--keep <directory>', 'keep what was compressed there for the next conversion')
+    .option('--digest', 'compute SHA-256 of the output and of the content, which takes longer')
+    .addHelpText('after', HELP)
+    .action(async (input: string, output: string, flags: ConvertFlags) => {
+      const cli = openCli(command)
+      const { convertImage } = await import('../../formats/convert-image.ts')
+      const sink = output === '-' ? openStdoutSink(cli.context.signal) : undefined
+      const startedAt = performance.now()
+      const converted = await convertImage(
+        {
+          input: input === '-' ? process.stdin : input,
+          output: sink ?? output,
+          format: await formatOf(output, flags),
+          inputFormat: flags.inputFormat,
+          level: parseLevel(flags.level),
+          keep: flags.keep,
+          digest: cli.json || flags.digest,
+          tempDir: cli.configuration.config.temp_dir,
+        },
+        cli.context,
+      )
+      report(cli, { input, output, converted, seconds: (performance.now() - startedAt) / 1000 })
+    })
+}
+
+/** Fails with USAGE, FORMAT_UNKNOWN. */
+async function formatOf(output: string, { format, compress }: ConvertFlags): Promise<string> {
+  const { viewFormatOf, viewFormatOfPath } = await import('../../formats/views.ts')
+  const found = format === undefined ? viewFormatOfPath(output) : viewFormatOf(format)
+  if (found === undefined)
+    throw new Failure('USAGE', `${output} does not tell a format by its ending`, {
+      fix: 'Say --format.',
+    })
+  if (compress === undefined) return found.name
+  const method = compress === true ? 'zlib' : compress
+  const wanted = COMPRESSED[found.name]?.[method]
+  if (wanted !== undefined) return wanted
+  if (found.needs === (method === 'zlib' ? 'deflate' : 'zstd')) return found.name
+  throw new Failure('USAGE', `${found.name} cannot be compressed with ${method}`)
+}
+
+/** Fails with USAGE. */
+function parseLevel(text: string | undefined): number | undefined {
+  const level = text === undefined ? undefined : Number(text)
+  if (level === undefined || (Number.isInteger(level) && level >= 1 && level <= 19)) return level
+  throw new Failure('USAGE', `--level ${text}: wanted a number from 1 to 19`)
+}
+
+function report(
+  cli: Cli,
+  done: { input: string; output: string; converted: Converted; seconds: number },
+): void {
+  const { input, output, converted, seconds } = done
+  // What goes to standard output is the image, where that is the output.
+  const tell = output === '-' ? cli.say : cli.print
+  if (cli.json) return tell(JSON.stringify({ input, output, ...converted }))
+  const { format, size, virtualSize, dataSize, sha256, contentDigest } = converted
+  tell(
+    `${output === '-' ? 'standard output' : basename(output)}: ${format}, ${formatSize(size)}; ` +
+      `a disk of ${formatSize(virtualSize)}, ${formatSize(dataSize)} of it data; ${seconds.toFixed(1)} s` +
+      (sha256 === undefined ? '' : `\nsha256   ${sha256}\ncontent  ${contentDigest}`),
+  )
+}

@@ -11,10 +11,10 @@ import {
   storedStream,
 } from './_deflate-stream.ts'
 import { gzipBytes, gzipZeros, gzipZerosLength } from './_gzip-member.ts'
-import { bytesContent } from './_segments.ts'
+import { bytesPiece, piecesContent } from './_pieces.ts'
 
 async function check(length: number): Promise<void> {
-  const content = deflatedZeros(length)
+  const content = piecesContent(deflatedZeros(length))
   assert.equal(deflatedZerosLength(length), content.length)
   const found = inflateRawSync(await bytesOf(content, {}), { windowBits: 12 })
   assert.equal(found.length, length)
@@ -29,13 +29,13 @@ describe('a deflate stream of zeros', () => {
   })
   it('is a few pieces, however many zeros it gives', () => {
     for (const length of [16 * MiB, GiB + 512, 5 * TiB]) {
-      const content = deflatedZeros(length)
+      const content = piecesContent(deflatedZeros(length))
       assert.equal([...content.pieces(0, content.length)].length, 3)
       assert.ok(content.length < length / 1000)
     }
   })
   it('is read by gunzip with its check sum', async () => {
-    const content = gzipZeros(20 * MiB + 7)
+    const content = piecesContent(gzipZeros(20 * MiB + 7))
     assert.equal(content.length, gzipZerosLength(20 * MiB + 7))
     assert.equal(gunzipSync(await bytesOf(content, {})).length, 20 * MiB + 7)
   })
@@ -45,9 +45,12 @@ it('holds bytes as they are, of any length', async () => {
   const lengths = [1, 512, 65_535, 65_536, 65_537, 131_070, 200_000]
   for (const length of lengths) {
     const bytes = Buffer.alloc(length, 'abc')
-    const stream = storedStream(bytesContent(bytes))
+    const stream = piecesContent(storedStream(bytesPiece(bytes), length))
     assert.equal(stream.length, storedLength(length))
     assert.equal(Buffer.compare(inflateRawSync(await bytesOf(stream, {})), bytes), 0)
-    assert.equal(Buffer.compare(gunzipSync(await bytesOf(gzipBytes(bytes), {})), bytes), 0)
+    assert.equal(
+      Buffer.compare(gunzipSync(await bytesOf(piecesContent(gzipBytes(bytes)), {})), bytes),
+      0,
+    )
   }
 })

@@ -3,9 +3,8 @@
  * are, and of zeros, of which a run of any length is a few bytes and a run of zeros.
  * Source: RFC 1951.
  */
-import type { Content } from '../bytes/piece.ts'
-import { partOf, payloadContent } from './_places.ts'
-import { bytesContent, joinedContent, zerosContent } from './_segments.ts'
+import type { Piece } from '../bytes/piece.ts'
+import { bytesPiece, cutPieces, payloadPiece } from './_pieces.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
 
@@ -14,9 +13,10 @@ const STORED_BLOCK = 65_535
 const BLOCK_HEADER = 5
 
 /** The stream of a cluster, compressed or not. */
-export function deflatedCluster(clusters: ClusterIndex, cluster: number): Content {
-  const payload = payloadContent(clusters.offset(cluster), clusters.length(cluster))
-  return clusters.isStored(cluster) ? storedStream(payload) : payload
+export function deflatedCluster(clusters: ClusterIndex, cluster: number): readonly Piece[] {
+  const length = clusters.length(cluster)
+  const payload = payloadPiece(clusters.offset(cluster), length)
+  return clusters.isStored(cluster) ? storedStream(payload, length) : [payload]
 }
 
 /** Bytes of `deflatedCluster`. */
@@ -24,18 +24,18 @@ export function deflatedLength(clusters: ClusterIndex, cluster: number): number 
   return clusters.isStored(cluster) ? storedLength(UNIT) : clusters.length(cluster)
 }
 
-/** Content as a stream that holds it as it is, in blocks of at most 65,535 bytes. */
-export function storedStream(content: Content): Content {
-  const parts: Content[] = []
-  for (let start = 0; start < content.length; start += STORED_BLOCK) {
-    const size = Math.min(STORED_BLOCK, content.length - start)
-    const header = Buffer.alloc(BLOCK_HEADER)
-    header.writeUInt8(start + size === content.length ? 1 : 0, 0)
+/** A piece of `length` bytes as a stream that holds it as it is, in blocks of at most 65,535 bytes. */
+export function storedStream(piece: Piece, length: number): readonly Piece[] {
+  const parts: Piece[] = []
+  for (let start = 0; start < length; start += STORED_BLOCK) {
+    const size = Math.min(STORED_BLOCK, length - start)
+    const header = Buffer.allocUnsafe(BLOCK_HEADER)
+    header.writeUInt8(start + size === length ? 1 : 0, 0)
     header.writeUInt16LE(size, 1)
     header.writeUInt16LE(size ^ 0xffff, 3)
-    parts.push(bytesContent(header), partOf(content, start, size))
+    parts.push(bytesPiece(header), ...cutPieces([piece], start, start + size))
   }
-  return joinedContent(...parts)
+  return parts
 }
 
 /** Bytes of the `storedStream` of so many bytes, which are not none. */
@@ -78,10 +78,10 @@ const ZEROS_HEAD = 128
 const ZEROS_TAIL = 2
 
 /** The stream of `length` zeros, which are not none. */
-export function deflatedZeros(length: number): Content {
+export function deflatedZeros(length: number): readonly Piece[] {
   const { literals, endAt, size } = zerosLayout(length)
   const isLong = size >= ZEROS_HEAD + ZEROS_TAIL
-  const head = Buffer.alloc(isLong ? ZEROS_HEAD : size)
+  const head = Buffer.allocUnsafe(isLong ? ZEROS_HEAD : size).fill(0)
   let at = 0
   for (const [value, bits] of ZEROS_HEADER) {
     writeBits(head, at, value, bits)
@@ -91,9 +91,9 @@ export function deflatedZeros(length: number): Content {
     writeBits(head, at + literal * 2, ZERO_BYTE, 2)
   const tail = isLong ? Buffer.alloc(ZEROS_TAIL) : head
   writeBits(tail, endAt - (size - tail.length) * 8, BLOCK_END, 2)
-  if (!isLong) return bytesContent(head)
-  const between = zerosContent(size - head.length - tail.length)
-  return joinedContent(bytesContent(head), between, bytesContent(tail))
+  if (!isLong) return [bytesPiece(head)]
+  const between = size - head.length - tail.length
+  return [bytesPiece(head), { kind: 'zeros', length: between }, bytesPiece(tail)]
 }
 
 /** Bytes of `deflatedZeros`. */

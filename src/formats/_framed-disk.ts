@@ -1,19 +1,20 @@
-import type { Content } from '../bytes/piece.ts'
-import { mergedContent, placedContent, Places } from './_places.ts'
-import { diskContent, joinedContent } from './_segments.ts'
+import type { Content, Piece } from '../bytes/piece.ts'
+import { piecesContent } from './_pieces.ts'
+import { placedContent, Places } from './_places.ts'
+import { joinedContent } from './_segments.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
 
 /** How a compressed stream is put together from frames that can be read one by one. */
 export interface Framing {
   /** The frame of a cluster. */
-  unit(cluster: number): Content
+  unit(cluster: number): readonly Piece[]
   unitLength(cluster: number): number
   /** The frame of the last unit of a disk when it is short: of `bytes`, without the padding. */
-  shortUnit(cluster: number, bytes: Content): Content
+  shortUnit(cluster: number, bytes: Piece, length: number): readonly Piece[]
   shortUnitLength(length: number): number
   /** The frame of a hole. */
-  zeros(length: number): Content
+  zeros(length: number): readonly Piece[]
   zerosLength(length: number): number
 }
 
@@ -25,6 +26,12 @@ export function framedDisk(clusters: ClusterIndex, framing: Framing): Content {
   const holeFrom = (unit: number) =>
     Math.max(Math.min(map.next(unit, true) * UNIT, map.size) - unit * UNIT, 0)
   const holeAfter = (cluster: number) => holeFrom(map.select(cluster) + 1)
+  const shortPiece: Piece = {
+    kind: 'copy',
+    of: 'disk',
+    offset: map.size - shortLength,
+    length: shortLength,
+  }
 
   const places = new Places(count, (cluster) => {
     const hole = holeAfter(cluster)
@@ -33,14 +40,13 @@ export function framedDisk(clusters: ClusterIndex, framing: Framing): Content {
       : framing.unitLength(cluster)
     return unit + (hole > 0 ? framing.zerosLength(hole) : 0)
   })
-  const partAt = (cluster: number) => {
+  const frames = placedContent(places, (cluster) => {
     const hole = holeAfter(cluster)
     const unit = isShort(cluster)
-      ? framing.shortUnit(cluster, diskContent(map, map.size - shortLength))
+      ? framing.shortUnit(cluster, shortPiece, shortLength)
       : framing.unit(cluster)
-    return hole > 0 ? joinedContent(unit, framing.zeros(hole)) : unit
-  }
+    return hole > 0 ? [...unit, ...framing.zeros(hole)] : unit
+  })
   const first = holeFrom(0)
-  const rest = placedContent(places, partAt)
-  return mergedContent(first > 0 ? joinedContent(framing.zeros(first), rest) : rest)
+  return first > 0 ? joinedContent(piecesContent(framing.zeros(first)), frames) : frames
 }

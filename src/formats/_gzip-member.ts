@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { crc32OfZeros } from '../bytes/crc32.ts'
-import type { Content } from '../bytes/piece.ts'
+import type { Piece } from '../bytes/piece.ts'
 import {
   deflatedCluster,
   deflatedLength,
@@ -12,30 +12,26 @@ import {
   deflatedZerosLength,
   storedStream,
 } from './_deflate-stream.ts'
-import { lazyContent } from './_places.ts'
-import { bytesContent, joinedContent } from './_segments.ts'
+import { bytesPiece } from './_pieces.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
 
 /** Magic, deflate, no flags, no time, no hint, system unknown. */
-const HEAD = Buffer.from('1f8b08000000000000ff', 'hex')
+const HEAD = bytesPiece(Buffer.from('1f8b08000000000000ff', 'hex'))
 /** Bytes of head and end. */
-export const GZIP_EXTRA = HEAD.length + 8
+export const GZIP_EXTRA = 10 + 8
 
-/** A member around a deflate stream that gives `size` bytes; `crc` is asked for when it is wanted. */
-export function gzipMember(stream: Content, size: number, crc: () => number): Content {
-  const end = lazyContent(8, () => {
-    const bytes = Buffer.alloc(8)
-    bytes.writeUInt32LE(crc(), 0)
-    bytes.writeUInt32LE(size % 2 ** 32, 4)
-    return bytes
-  })
-  return joinedContent(bytesContent(HEAD), stream, end)
+/** A member around a deflate stream that gives `size` bytes with that CRC-32. */
+export function gzipMember(stream: readonly Piece[], size: number, crc: number): readonly Piece[] {
+  const end = Buffer.allocUnsafe(8)
+  end.writeUInt32LE(crc, 0)
+  end.writeUInt32LE(size % 2 ** 32, 4)
+  return [HEAD, ...stream, bytesPiece(end)]
 }
 
 /** The member that gives a cluster. */
-export function gzipCluster(clusters: ClusterIndex, cluster: number): Content {
-  return gzipMember(deflatedCluster(clusters, cluster), UNIT, () => clusters.crc32(cluster))
+export function gzipCluster(clusters: ClusterIndex, cluster: number): readonly Piece[] {
+  return gzipMember(deflatedCluster(clusters, cluster), UNIT, clusters.crc32(cluster))
 }
 
 /** Bytes of `gzipCluster`. */
@@ -44,8 +40,8 @@ export function gzipClusterLength(clusters: ClusterIndex, cluster: number): numb
 }
 
 /** The member that gives `length` zeros. */
-export function gzipZeros(length: number): Content {
-  return gzipMember(deflatedZeros(length), length, () => crc32OfZeros(length))
+export function gzipZeros(length: number): readonly Piece[] {
+  return gzipMember(deflatedZeros(length), length, crc32OfZeros(length))
 }
 
 /** Bytes of `gzipZeros`. */
@@ -54,6 +50,6 @@ export function gzipZerosLength(length: number): number {
 }
 
 /** The member that gives bytes which are not worth compressing. */
-export function gzipBytes(bytes: Uint8Array): Content {
-  return gzipMember(storedStream(bytesContent(bytes)), bytes.length, () => crc32(bytes))
+export function gzipBytes(bytes: Uint8Array): readonly Piece[] {
+  return gzipMember(storedStream(bytesPiece(bytes), bytes.length), bytes.length, crc32(bytes))
 }

@@ -1,5 +1,5 @@
-import { KiB } from '../base/units.ts'
 import type { Content, Piece } from '../bytes/piece.ts'
+import { cutPieces, lengthOfAll, mergedPieces } from './_pieces.ts'
 
 /** How many lengths are summed up for each sum that is kept. */
 const BLOCK = 32
@@ -52,76 +52,30 @@ export class Places {
   }
 }
 
-/** Content whose parts stand at `places`; each is told when it is wanted. */
-export function placedContent(places: Places, partAt: (index: number) => Content): Content {
+/** Content whose parts stand at `places`; each is told when it is wanted, as pieces. */
+export function placedContent(
+  places: Places,
+  partAt: (index: number) => readonly Piece[],
+): Content {
   return {
     length: places.end,
-    *pieces(from, to) {
-      if (from >= to) return
-      let index = places.find(from)
-      for (let start = places.start(index); start < to; index++) {
-        const part = partAt(index)
-        const end = Math.min(to - start, part.length)
-        yield* part.pieces(Math.max(from - start, 0), end)
-        start += part.length
-      }
-    },
+    pieces: (from, to) => mergedPieces(placedPieces(places, partAt, from, to)),
   }
 }
 
-/** A part of content as content of its own. */
-export function partOf(content: Content, start: number, length: number): Content {
-  return { length, pieces: (from, to) => content.pieces(start + from, start + to) }
-}
-
-/** The bytes that `make` gives when they are wanted: what costs more than its length. */
-export function lazyContent(length: number, make: () => Uint8Array): Content {
-  return {
-    length,
-    *pieces(from, to) {
-      if (from < to) yield { kind: 'bytes', bytes: make().subarray(from, to) }
-    },
+function* placedPieces(
+  places: Places,
+  partAt: (index: number) => readonly Piece[],
+  from: number,
+  to: number,
+): Generator<Piece> {
+  if (from >= to) return
+  let index = places.find(from)
+  for (let start = places.start(index); start < to; index++) {
+    const part = partAt(index)
+    const length = lengthOfAll(part)
+    const isWhole = from <= start && start + length <= to
+    yield* isWhole ? part : cutPieces(part, Math.max(from - start, 0), to - start)
+    start += length
   }
-}
-
-/** A payload of the store, or a part of it. */
-export function payloadContent(offset: number, length: number): Content {
-  return {
-    length,
-    *pieces(from, to) {
-      if (from < to) yield { kind: 'copy', of: 'store', offset: offset + from, length: to - from }
-    },
-  }
-}
-
-/** Bytes are put together up to this many. */
-const JOINED_BYTES = 4 * KiB
-
-/** The same content in fewer pieces: copies that go on are one, and short bytes are put together. */
-export function mergedContent(content: Content): Content {
-  return {
-    length: content.length,
-    *pieces(from, to) {
-      let last: Piece | undefined
-      for (const piece of content.pieces(from, to)) {
-        const both = last === undefined ? piece : joined(last, piece)
-        if (both === undefined && last !== undefined) yield last
-        last = both ?? piece
-      }
-      if (last !== undefined) yield last
-    },
-  }
-}
-
-/** Two pieces as one, where they can be. */
-function joined(first: Piece, next: Piece): Piece | undefined {
-  if (first.kind === 'copy' && next.kind === 'copy') {
-    const goesOn = first.of === next.of && first.offset + first.length === next.offset
-    return goesOn ? { ...first, length: first.length + next.length } : undefined
-  }
-  if (first.kind === 'zeros' && next.kind === 'zeros')
-    return { kind: 'zeros', length: first.length + next.length }
-  if (first.kind !== 'bytes' || next.kind !== 'bytes') return undefined
-  if (first.bytes.length + next.bytes.length > JOINED_BYTES) return undefined
-  return { kind: 'bytes', bytes: Buffer.concat([first.bytes, next.bytes]) }
 }

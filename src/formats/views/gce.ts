@@ -8,7 +8,8 @@ import {
   gzipZeros,
 } from '../_gzip-member.ts'
 import { storedLength } from '../_deflate-stream.ts'
-import { mergedContent, placedContent, Places } from '../_places.ts'
+import { piecesContent } from '../_pieces.ts'
+import { placedContent, Places } from '../_places.ts'
 import { joinedContent, roundUp } from '../_segments.ts'
 import { PART_BLOCKS, sparseTarHead } from '../_sparse-tar.ts'
 import { TAR_END, TAR_RECORD } from '../_tar.ts'
@@ -36,12 +37,10 @@ export const gce: ViewFormat = {
     })
     const data = new Places(count, (cluster) => gzipClusterLength(clusters, cluster))
     const length = head.blocks * SECTOR + count * UNIT
-    return mergedContent(
-      joinedContent(
-        placedContent(headParts, (part) => gzipBytes(head.part(part))),
-        placedContent(data, (cluster) => gzipCluster(clusters, cluster)),
-        gzipZeros(roundUp(length + TAR_END, TAR_RECORD) - length),
-      ),
+    return joinedContent(
+      placedContent(headParts, (part) => gzipBytes(head.part(part))),
+      placedContent(data, (cluster) => gzipCluster(clusters, cluster)),
+      piecesContent(gzipZeros(roundUp(length + TAR_END, TAR_RECORD) - length)),
     )
   },
 }

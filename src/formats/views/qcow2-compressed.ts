@@ -1,7 +1,8 @@
 import { SECTOR } from '../../base/units.ts'
 import type { Content } from '../../bytes/piece.ts'
 import { clustersOf } from '../_clusters-of.ts'
-import { mergedContent, payloadContent, placedContent, Places } from '../_places.ts'
+import { payloadPiece } from '../_pieces.ts'
+import { placedContent, Places } from '../_places.ts'
 import { CLUSTER, qcow2Content, qcow2Layout, writePlainEntry } from '../_qcow2-layout.ts'
 import { joinedContent, roundUp, zerosContent } from '../_segments.ts'
 import type { ClusterIndex } from '../cluster-index.ts'
@@ -70,21 +71,16 @@ function packedPlaces(clusters: ClusterIndex): Places {
 }
 
 function storedClusters(clusters: ClusterIndex, count: number): Content {
-  const places = new Places(count, () => CLUSTER)
-  return mergedContent(
-    placedContent(places, (rank) =>
-      payloadContent(clusters.offset(clusters.selectStored(rank)), CLUSTER),
-    ),
-  )
+  return placedContent(new Places(count, () => CLUSTER), (rank) => [
+    payloadPiece(clusters.offset(clusters.selectStored(rank)), CLUSTER),
+  ])
 }
 
 function packedClusters(clusters: ClusterIndex, packed: Places): Content {
-  return mergedContent(
-    placedContent(packed, (cluster) =>
-      clusters.isStored(cluster)
-        ? zerosContent(0)
-        : payloadContent(clusters.offset(cluster), clusters.length(cluster)),
-    ),
+  return placedContent(packed, (cluster) =>
+    clusters.isStored(cluster)
+      ? []
+      : [payloadPiece(clusters.offset(cluster), clusters.length(cluster))],
   )
 }
 

@@ -26,10 +26,10 @@ export const rawGz: ViewFormat = {
     return framedDisk(clusters, {
       unit: (cluster) => gzipCluster(clusters, cluster),
       unitLength: (cluster) => gzipClusterLength(clusters, cluster),
-      shortUnit: (cluster, bytes) =>
-        gzipMember(storedStream(bytes), bytes.length, () =>
-          crc32WithoutZeros(clusters.crc32(cluster), UNIT - bytes.length),
-        ),
+      shortUnit: (cluster, bytes, length) => {
+        const crc = crc32WithoutZeros(clusters.crc32(cluster), UNIT - length)
+        return gzipMember(storedStream(bytes, length), length, crc)
+      },
       shortUnitLength: (length) => storedLength(length) + GZIP_EXTRA,
       zeros: gzipZeros,
       zerosLength: gzipZerosLength,

@@ -1,9 +1,8 @@
 import { KiB } from '../../base/units.ts'
-import type { Content } from '../../bytes/piece.ts'
+import type { Piece } from '../../bytes/piece.ts'
 import { clustersOf } from '../_clusters-of.ts'
 import { framedDisk } from '../_framed-disk.ts'
-import { payloadContent } from '../_places.ts'
-import { bytesContent, contentInParts, joinedContent, TABLE_PART } from '../_segments.ts'
+import { bytesPiece, payloadPiece } from '../_pieces.ts'
 import { UNIT } from '../disk-map.ts'
 import type { ViewFormat } from '../view.ts'
 
@@ -18,14 +17,15 @@ export const rawZst: ViewFormat = {
   make: (input) => {
     const clusters = clustersOf(input)
     const unit = (cluster: number) => {
-      const payload = payloadContent(clusters.offset(cluster), clusters.length(cluster))
-      return clusters.isStored(cluster) ? plainFrame(payload) : payload
+      const length = clusters.length(cluster)
+      const payload = payloadPiece(clusters.offset(cluster), length)
+      return clusters.isStored(cluster) ? plainFrame(payload, length) : [payload]
     }
     return framedDisk(clusters, {
       unit,
       unitLength: (cluster) =>
         clusters.isStored(cluster) ? UNIT + PLAIN_EXTRA : clusters.length(cluster),
-      shortUnit: (_, bytes) => plainFrame(bytes),
+      shortUnit: (_, bytes, length) => plainFrame(bytes, length),
       shortUnitLength: (length) => length + PLAIN_EXTRA,
       zeros: zerosFrame,
       zerosLength: (length) => ZEROS_HEAD + Math.ceil(length / ZEROS_BLOCK) * ZEROS_STEP,
@@ -53,13 +53,13 @@ const PLAIN_EXTRA = 10
  * | 7      | 3    | header of the one block                                      |
  * | 10     |      | the content                                                  |
  */
-function plainFrame(content: Content): Content {
-  const head = Buffer.alloc(PLAIN_EXTRA)
+function plainFrame(content: Piece, length: number): readonly Piece[] {
+  const head = Buffer.allocUnsafe(PLAIN_EXTRA)
   head.writeUInt32LE(MAGIC, 0)
   head.writeUInt8((1 << 6) | (1 << 5), 4)
-  head.writeUInt16LE(content.length - 256, 5)
-  head.writeUIntLE((content.length << SIZE_SHIFT) | LAST, 7, 3)
-  return joinedContent(bytesContent(head), content)
+  head.writeUInt16LE(length - 256, 5)
+  head.writeUIntLE((length << SIZE_SHIFT) | LAST, 7, 3)
+  return [bytesPiece(head), content]
 }
 
 /** The largest block there is, told as one byte that is repeated. */
@@ -67,7 +67,7 @@ const ZEROS_BLOCK = 128 * KiB
 const ZEROS_STEP = 4
 const ZEROS_HEAD = 14
 /** Blocks of zeros, one after the other. */
-const ZEROS_BLOCKS = Buffer.alloc(TABLE_PART, zerosBlock(ZEROS_BLOCK))
+const ZEROS_BLOCKS = Buffer.alloc(64 * KiB, zerosBlock(ZEROS_BLOCK))
 
 /**
  * A frame of zeros: blocks of 128 KiB, four bytes each.
@@ -80,22 +80,22 @@ const ZEROS_BLOCKS = Buffer.alloc(TABLE_PART, zerosBlock(ZEROS_BLOCK))
  * | 6      | 8    | bytes of the content                      |
  * | 14     | 4... | header and byte of each block             |
  */
-function zerosFrame(length: number): Content {
-  const head = Buffer.alloc(ZEROS_HEAD)
+function zerosFrame(length: number): readonly Piece[] {
+  const head = Buffer.allocUnsafe(ZEROS_HEAD)
   head.writeUInt32LE(MAGIC, 0)
   head.writeUInt8(3 << 6, 4)
   head.writeUInt8(7 << 3, 5)
   head.writeBigUInt64LE(BigInt(length), 6)
   const before = Math.ceil(length / ZEROS_BLOCK) - 1
-  return joinedContent(
-    bytesContent(head),
-    contentInParts(before * ZEROS_STEP, ZEROS_BLOCKS.length, () => bytesContent(ZEROS_BLOCKS)),
-    bytesContent(zerosBlock(length - before * ZEROS_BLOCK, LAST)),
-  )
+  const frame = [bytesPiece(head)]
+  for (let left = before * ZEROS_STEP; left > 0; left -= ZEROS_BLOCKS.length)
+    frame.push(bytesPiece(ZEROS_BLOCKS.subarray(0, left)))
+  frame.push(bytesPiece(zerosBlock(length - before * ZEROS_BLOCK, LAST)))
+  return frame
 }
 
 function zerosBlock(size: number, last: 0 | typeof LAST = 0): Buffer {
-  const block = Buffer.alloc(ZEROS_STEP)
-  block.writeUIntLE(((size << SIZE_SHIFT) | REPEATED | last) >>> 0, 0, 3)
+  const block = Buffer.allocUnsafe(ZEROS_STEP)
+  block.writeUInt32LE((size << SIZE_SHIFT) | REPEATED | last, 0)
   return block
 }

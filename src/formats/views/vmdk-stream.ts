@@ -1,9 +1,10 @@
 import { Failure } from '../../base/failure.ts'
 import { formatSize, SECTOR, TiB } from '../../base/units.ts'
-import type { Content } from '../../bytes/piece.ts'
+import type { Content, Piece } from '../../bytes/piece.ts'
 import { clustersOf } from '../_clusters-of.ts'
 import { deflatedCluster, deflatedLength } from '../_deflate-stream.ts'
-import { lazyContent, mergedContent, partOf, placedContent, Places } from '../_places.ts'
+import { bytesPiece, lazyContent } from '../_pieces.ts'
+import { placedContent, Places } from '../_places.ts'
 import { bytesContent, forDataUnits, joinedContent, roundUp, zerosContent } from '../_segments.ts'
 import {
   AT_END,
@@ -15,7 +16,7 @@ import {
   vmdkHeader,
 } from '../_vmdk-layout.ts'
 import type { ClusterIndex } from '../cluster-index.ts'
-import { type DiskMap, UNIT } from '../disk-map.ts'
+import { UNIT } from '../disk-map.ts'
 import type { ViewFormat, ViewInput } from '../view.ts'
 
 /** Header with newlines told, compressed grains, markers. */
@@ -49,25 +50,21 @@ export const vmdkStream: ViewFormat = {
 
 /** Head, for each table its grains and then itself, the directory of the tables, footer, end marker. */
 function contentOf(input: ViewInput): Content {
-  const { map } = input
-  const clusters = clustersOf(input)
-  const layout = layoutOf(clusters)
+  const capacity = input.map.size / SECTOR
+  const layout = layoutOf(clustersOf(input))
   const directory = directoryOf(layout)
   // In sectors; in front of everything but grains stands a marker of one sector.
-  const directoryAt = HEAD_SECTORS + layout.groups.end / SECTOR + 1
-  const header = (at: number | typeof AT_END) => headerOf(map.size / SECTOR, at)
-  return mergedContent(
-    joinedContent(
-      bytesContent(header(AT_END)),
-      bytesContent(descriptorOf(input)),
-      zerosContent((HEAD_SECTORS - 1 - DESCRIPTOR_SECTORS) * SECTOR),
-      placedContent(layout.groups, (group) => groupContent(group, clusters, layout)),
-      bytesContent(marker(directory.length / SECTOR, MARKER.directory)),
-      directory,
-      bytesContent(marker(1, MARKER.footer)),
-      bytesContent(header(directoryAt)),
-      zerosContent(SECTOR),
-    ),
+  const directoryAt = HEAD_SECTORS + layout.places.end / SECTOR + 1
+  return joinedContent(
+    bytesContent(headerOf(capacity, AT_END)),
+    bytesContent(descriptorOf(input)),
+    zerosContent((HEAD_SECTORS - 1 - DESCRIPTOR_SECTORS) * SECTOR),
+    placedContent(layout.places, (cluster) => partAt(cluster, layout)),
+    bytesContent(marker(directory.length / SECTOR, MARKER.directory)),
+    directory,
+    bytesContent(marker(1, MARKER.footer)),
+    bytesContent(headerOf(capacity, directoryAt)),
+    zerosContent(SECTOR),
   )
 }
 
@@ -92,66 +89,64 @@ function descriptorOf({ map, identity }: ViewInput): Buffer {
 }
 
 interface Layout {
-  readonly map: DiskMap
-  /** The disk in the reach of grain tables (32 MiB); those without data have no table. */
-  readonly tables: DiskMap
-  /** The grains as if nothing stood between them. */
-  readonly grains: Places
-  /** The grains of each table with the table behind them, from the end of the head on. */
-  readonly groups: Places
+  readonly clusters: ClusterIndex
+  /** From the end of the head on: the grains, the last one of each table together with the table. */
+  readonly places: Places
 }
+
+const TABLE_SIZE = TABLE_SECTORS * SECTOR
+/** Bytes of a table and the marker before it. */
+const TABLE_EXTRA = SECTOR + TABLE_SIZE
 
 function layoutOf(clusters: ClusterIndex): Layout {
-  const { map, count } = clusters
-  const tables = map.coarser(TABLE_ENTRIES * UNIT)
-  const grains = new Places(count, (cluster) => grainLength(clusters, cluster))
-  const layout = { map, tables, grains }
-  const groups = new Places(tables.dataUnits, (group) => {
-    const { start, end } = grainsOf(group, layout)
-    return end - start + (1 + TABLE_SECTORS) * SECTOR
-  })
-  return { ...layout, groups }
-}
-
-/** The part of all grains that a table leads to, in bytes, and the first unit of the disk in its reach. */
-function grainsOf(group: number, { map, tables, grains }: Omit<Layout, 'groups'>) {
-  const firstUnit = tables.select(group) * TABLE_ENTRIES
-  const endUnit = Math.min(firstUnit + TABLE_ENTRIES, map.units)
-  return {
-    firstUnit,
-    start: grains.start(map.rank(firstUnit)),
-    end: grains.start(map.rank(endUnit)),
-  }
-}
-
-/** The grains of a table, and the table: the sector of each grain, 4 bytes each, 0 for none. */
-function groupContent(group: number, clusters: ClusterIndex, layout: Layout): Content {
-  const { map, grains, groups } = layout
-  const { firstUnit, start, end } = grainsOf(group, layout)
-  const all = placedContent(grains, (cluster) => grainContent(clusters, cluster))
-  const table = lazyContent(TABLE_SECTORS * SECTOR, () => {
-    const bytes = Buffer.alloc(TABLE_SECTORS * SECTOR)
-    const shift = HEAD_SECTORS * SECTOR + groups.start(group) - start
-    forDataUnits(map, firstUnit, firstUnit + TABLE_ENTRIES, (unit, rank) =>
-      bytes.writeUInt32LE((shift + grains.start(rank)) / SECTOR, (unit - firstUnit) * 4),
-    )
-    return bytes
-  })
-  return joinedContent(
-    partOf(all, start, end - start),
-    bytesContent(marker(TABLE_SECTORS, MARKER.table)),
-    table,
+  const places = new Places(
+    clusters.count,
+    (cluster) => grainLength(clusters, cluster) + (endsTable(clusters, cluster) ? TABLE_EXTRA : 0),
   )
+  return { clusters, places }
 }
 
-/** The sector of each grain table, 4 bytes each, 0 where there is none. */
-function directoryOf({ tables, groups }: Layout): Content {
+/** The grain table that a unit of the disk belongs to. */
+function tableOf(unit: number): number {
+  return Math.floor(unit / TABLE_ENTRIES)
+}
+
+/** Whether a cluster is the last one of its table. */
+function endsTable({ map }: ClusterIndex, cluster: number): boolean {
+  const unit = map.select(cluster)
+  return map.next(unit + 1, true) >= Math.min((tableOf(unit) + 1) * TABLE_ENTRIES, map.units)
+}
+
+function partAt(cluster: number, layout: Layout): readonly Piece[] {
+  const { clusters } = layout
+  const grain = grainPieces(clusters, cluster)
+  if (!endsTable(clusters, cluster)) return grain
+  const table = grainTable(tableOf(clusters.map.select(cluster)), layout)
+  return [...grain, bytesPiece(marker(TABLE_SECTORS, MARKER.table)), bytesPiece(table)]
+}
+
+/** The sector of each grain of a table, 4 bytes each, 0 for none. */
+function grainTable(table: number, { clusters, places }: Layout): Buffer {
+  const { map } = clusters
+  const firstUnit = table * TABLE_ENTRIES
+  const bytes = Buffer.alloc(TABLE_SIZE)
+  let at = HEAD_SECTORS * SECTOR + places.start(map.rank(firstUnit))
+  forDataUnits(map, firstUnit, firstUnit + TABLE_ENTRIES, (unit, cluster) => {
+    bytes.writeUInt32LE(at / SECTOR, (unit - firstUnit) * 4)
+    at += grainLength(clusters, cluster)
+  })
+  return bytes
+}
+
+/** The sector of each grain table, 4 bytes each, 0 for those of which the disk holds no data. */
+function directoryOf({ clusters: { map }, places }: Layout): Content {
+  const tables = map.coarser(TABLE_ENTRIES * UNIT)
   const size = roundUp(Math.max(tables.units, 1) * 4, SECTOR)
   return lazyContent(size, () => {
     const bytes = Buffer.alloc(size)
-    forDataUnits(tables, 0, tables.units, (table, group) => {
-      const at = HEAD_SECTORS + groups.start(group + 1) / SECTOR - TABLE_SECTORS
-      bytes.writeUInt32LE(at, table * 4)
+    forDataUnits(tables, 0, tables.units, (table) => {
+      const end = places.start(map.rank(Math.min((table + 1) * TABLE_ENTRIES, map.units)))
+      bytes.writeUInt32LE(HEAD_SECTORS + end / SECTOR - TABLE_SECTORS, table * 4)
     })
     return bytes
   })
@@ -177,15 +172,16 @@ function grainLength(clusters: ClusterIndex, cluster: number): number {
  * | 12     | n    | zlib: 48 0d, a deflate stream, Adler-32        |
  * |        |      | zeros up to a whole sector                     |
  */
-function grainContent(clusters: ClusterIndex, cluster: number): Content {
-  const stream = deflatedCluster(clusters, cluster)
-  const head = Buffer.alloc(GRAIN_HEAD)
-  head.writeBigUInt64LE(BigInt(clusters.map.select(cluster) * GRAIN_SECTORS), 0)
-  head.writeUInt32LE(GRAIN_HEAD - 12 + stream.length + ADLER, 8)
+function grainPieces(clusters: ClusterIndex, cluster: number): readonly Piece[] {
+  const length = deflatedLength(clusters, cluster)
+  const head = Buffer.allocUnsafe(GRAIN_HEAD)
+  head.writeUIntLE(clusters.map.select(cluster) * GRAIN_SECTORS, 0, 6)
+  head.writeUInt16LE(0, 6)
+  head.writeUInt32LE(GRAIN_HEAD - 12 + length + ADLER, 8)
   head.writeUInt16BE(ZLIB_HEAD, 12)
-  const end = Buffer.alloc(grainLength(clusters, cluster) - head.length - stream.length)
+  const end = Buffer.allocUnsafe(grainLength(clusters, cluster) - GRAIN_HEAD - length).fill(0)
   end.writeUInt32BE(clusters.adler32(cluster), 0)
-  return joinedContent(bytesContent(head), stream, bytesContent(end))
+  return [bytesPiece(head), ...deflatedCluster(clusters, cluster), bytesPiece(end)]
 }
 
 /** The sector that says what follows: how many sectors (8 bytes), 0 (4 bytes), of which kind (4). */

@@ -103,7 +103,7 @@ export function* readQcow2Header(parsing: Parsing): Generator<Ask, Qcow2Header, 
     packing: features.packing,
     extendedL2: features.extendedL2,
     dirty: features.dirty,
-    bitmaps: features.hasBitmaps ? extensions.bitmaps : undefined,
+    bitmaps: extensions.bitmaps,
     hasMore: extensions.hasMore || header.u32(32) !== 0 || header.u32(60) !== 0,
   }
 }
@@ -232,8 +232,10 @@ function checkExtensions(header: Fields, features: Features, parsing: Parsing): 
       found = { ...found, hasMore: true }
     }
     if (type === EXTENSION.bitmaps) {
-      const hasMore = found.hasMore || !features.hasBitmaps || found.bitmaps !== undefined
-      found = { ...found, bitmaps: readBitmapsExtension(header, at), hasMore }
+      const followed = features.hasBitmaps && found.bitmaps === undefined
+      found = followed
+        ? { ...found, bitmaps: readBitmapsExtension(header, at) }
+        : { ...found, hasMore: true }
     }
     at += 8 + Math.ceil(length / 8) * 8
   }

@@ -1,5 +1,6 @@
 import { SECTOR } from '../../base/units.ts'
 import type { Extent, Packing, Parsing } from '../parser.ts'
+import { ClusterNumbers } from './_cluster-numbers.ts'
 import type { Qcow2Header } from './_qcow2-header.ts'
 import type { Qcow2Refcounts } from './_qcow2-refcounts.ts'
 
@@ -21,7 +22,7 @@ export class Qcow2Packed {
   readonly #header: Qcow2Header
   readonly #refcounts: Qcow2Refcounts
   /** Sectors, from its start, that are claimed in each cluster of the file. */
-  readonly #claimed = new Map<number, number>()
+  readonly #claimed = new ClusterNumbers()
   /** The run of sectors that is claimed next, and the entry that began it. */
   #run = { start: 0, end: 0, from: 0 }
   #waiting: PackedExtent[] = []
@@ -57,6 +58,8 @@ export class Qcow2Packed {
       return
     }
     if (this.#isRepeated(host, from)) return
+    if (this.#claimed.isFull)
+      this.#parsing.stop('LIMIT_REACHED', { at: from, found: 'too many compressed clusters' })
     this.#claimSectors(first, first + sectors, from)
     if (guest >= virtualSize) return
     const end = Math.min((first + sectors) * SECTOR, this.#parsing.fileSize ?? Infinity)
@@ -98,12 +101,12 @@ export class Qcow2Packed {
     this.#refcounts.use(start * SECTOR, (end - start) * SECTOR)
     for (let at = start; at < end;) {
       const cluster = Math.floor(at / perCluster)
-      const from0 = cluster * perCluster
-      const next = Math.min(end, from0 + perCluster)
-      const claimed = this.#claimed.get(cluster) ?? 0
-      if (next - from0 > claimed) {
-        this.#claimed.set(cluster, next - from0)
-        this.#extendRun(from0 + claimed, next, from)
+      const base = cluster * perCluster
+      const next = Math.min(end, base + perCluster)
+      const claimed = this.#claimed.get(cluster)
+      if (next - base > claimed) {
+        this.#claimed.set(cluster, next - base)
+        this.#extendRun(base + claimed, next, from)
       }
       at = next
     }

@@ -1,10 +1,8 @@
 import type { Fields } from '../../bytes/fields.ts'
 import type { Parsing } from '../parser.ts'
+import { ClusterNumbers } from './_cluster-numbers.ts'
 import { filledParts } from './_filled-parts.ts'
 
-/** Clusters in a page, and pages at most: 64 MiB, enough for a file of 2 TiB in clusters of 64 KiB. */
-const PAGE = 32 * 1024
-const MAX_PAGES = 1024
 /** What a balance can be. At these ends it is not known any more, and stays there. */
 const MOST = 32767
 const LEAST = -32768
@@ -17,10 +15,7 @@ const LEAST = -32768
 export class Qcow2Refcounts {
   readonly #clusterSize: number
   readonly #bits: number
-  readonly #pages = new Map<number, Int16Array<ArrayBuffer>>()
-  #page = new Int16Array(0)
-  #pageNumber = -1
-  #isFull = false
+  readonly #balances = new ClusterNumbers()
 
   /** `bits`: of one count, 1 to 64. */
   constructor(clusterSize: number, bits: number) {
@@ -52,7 +47,7 @@ export class Qcow2Refcounts {
    * seem unused may be used.
    */
   check(parsing: Parsing, hasMore: boolean): void {
-    if (this.#isFull) {
+    if (this.#balances.isFull) {
       parsing.note('ODD', {
         severity: 'info',
         found: 'too many clusters to check their reference counts',
@@ -61,7 +56,8 @@ export class Qcow2Refcounts {
     }
     const low = { clusters: 0, first: Infinity }
     const high = { clusters: 0, first: Infinity }
-    for (const [cluster, balance] of this.#unbalanced()) {
+    for (const [cluster, balance] of this.#balances.entries()) {
+      if (balance === MOST || balance === LEAST) continue
       const side = balance < 0 ? low : high
       side.clusters++
       side.first = Math.min(side.first, cluster * this.#clusterSize)
@@ -79,37 +75,10 @@ export class Qcow2Refcounts {
       })
   }
 
-  /** The clusters whose counts are not true, as far as it is known. */
-  *#unbalanced(): Generator<readonly [cluster: number, balance: number]> {
-    for (const [number, page] of this.#pages)
-      for (const { start, end } of filledParts(new Uint8Array(page.buffer)))
-        for (let index = start / 2; index < end / 2; index++) {
-          const balance = page[index] ?? 0
-          if (balance !== 0 && balance !== MOST && balance !== LEAST)
-            yield [number * PAGE + index, balance]
-        }
-  }
-
   #add(cluster: number, difference: number): void {
-    const number = Math.floor(cluster / PAGE)
-    if (number !== this.#pageNumber && !this.#turnTo(number)) return
-    const index = cluster % PAGE
-    const before = this.#page[index] ?? 0
+    const before = this.#balances.get(cluster)
     if (before === MOST || before === LEAST) return
-    this.#page[index] = Math.max(LEAST, Math.min(MOST, before + difference))
-  }
-
-  #turnTo(number: number): boolean {
-    let page = this.#pages.get(number)
-    if (page === undefined) {
-      this.#isFull ||= this.#pages.size === MAX_PAGES
-      if (this.#isFull) return false
-      page = new Int16Array(PAGE)
-      this.#pages.set(number, page)
-    }
-    this.#page = page
-    this.#pageNumber = number
-    return true
+    this.#balances.set(cluster, Math.max(LEAST, Math.min(MOST, before + difference)))
   }
 }
 

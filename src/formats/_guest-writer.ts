@@ -10,20 +10,21 @@ const LARGE = 256 * KiB
 const IN_FLIGHT = 8 * MiB
 
 interface Target {
+  /** Called one at a time. */
   write(offset: number, bytes: Uint8Array): Promise<void>
 }
 
 /**
- * Brings a guest's disk from a parser to a writer: in whole units wherever neighbours come one after
- * the other, and several writes at once, so that reading goes on meanwhile. Bytes must not be reused
- * by who gives them.
+ * Brings a guest's disk from a parser to a writer: in large pieces wherever neighbours come one after
+ * the other, and while the parser reads on. Bytes must not be reused by who gives them.
  */
 export class GuestWriter implements ExtentSink {
   readonly #target: Target
   #gathered = Buffer.alloc(0)
   #start = 0
   #length = 0
-  readonly #writes = new Set<Promise<void>>()
+  /** The write that was begun last; each begins when the one before it is done. */
+  #last: Promise<void> = Promise.resolve()
   #inFlight = 0
   #failed: { error: unknown } | undefined
 
@@ -49,13 +50,13 @@ export class GuestWriter implements ExtentSink {
   /** Waits for everything that was written. */
   async end(): Promise<void> {
     await this.#flush()
-    await Promise.all(this.#writes)
+    await this.#last
     this.#rethrow()
   }
 
   /** Waits for writes that nobody wants any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#writes)
+    await this.#last
   }
 
   /** `bytes` do not cross the end of a block of GATHER bytes. */
@@ -77,18 +78,16 @@ export class GuestWriter implements ExtentSink {
 
   async #send(at: number, bytes: Uint8Array): Promise<void> {
     this.#rethrow()
-    const write = this.#target
-      .write(at, bytes)
-      .catch((error: unknown) => {
-        this.#failed ??= { error }
-      })
-      .then(() => {
-        this.#writes.delete(write)
-        this.#inFlight -= bytes.length
-      })
-    this.#writes.add(write)
     this.#inFlight += bytes.length
-    while (this.#inFlight > IN_FLIGHT) await Promise.race(this.#writes)
+    this.#last = this.#last.then(async () => {
+      try {
+        if (!this.#failed) await this.#target.write(at, bytes)
+      } catch (error) {
+        this.#failed = { error }
+      }
+      this.#inFlight -= bytes.length
+    })
+    if (this.#inFlight > IN_FLIGHT) await this.#last
   }
 
   #rethrow(): void {

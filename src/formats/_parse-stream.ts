@@ -259,14 +259,18 @@ export class StreamParse {
     if (this.#unpacking.isFull) await this.#unpacking.settle()
   }
 
+  /** What has passed of a payload: its first sector may be the last one of the payload before it. */
   async #startOfPayload({ host }: PackedExtent, length: number): Promise<Uint8Array> {
+    const start = Buffer.alloc(length)
     const before = this.#before
-    if (before && host >= before.host && host + length <= before.host + before.bytes.length)
-      return before.bytes.subarray(host - before.host, host - before.host + length)
-    const spooled = await this.#spool.read(host, length)
-    if (spooled === undefined) this.#note('OVERLAP', host, 'a compressed cluster inside another')
-    else if (length > SECTOR) this.#spooled += length
-    return spooled ?? new Uint8Array(length)
+    const known = before && host >= before.host ? before.bytes.subarray(host - before.host) : start
+    const shared = known === start ? 0 : Math.min(length, known.length)
+    if (shared > 0) start.set(known.subarray(0, shared))
+    const rest = await this.#spool.read(host + shared, length - shared)
+    if (rest === undefined) this.#note('OVERLAP', host, 'a compressed cluster inside another')
+    else start.set(rest, shared)
+    if (length - shared > SECTOR) this.#spooled += length - shared
+    return start
   }
 
   /** Writes the part of an extent that has passed already. */

@@ -4,12 +4,14 @@ import { MiB } from '../base/units.ts'
 import type { Context } from '../base/context.ts'
 import { readInto, type Source } from '../bytes/source.ts'
 import { ContentDigest } from '../formats/content-digest.ts'
-import { type DiskMap, DiskMapBuilder, UNIT } from '../formats/disk-map.ts'
+import { type DiskMap, UNIT } from '../formats/disk-map.ts'
+import { adoptDisk } from '../formats/golden.ts'
 import { inspectImage } from '../formats/inspect.ts'
 import { IMAGE_FORMATS, type ImageFormat, openImage } from '../formats/open-image.ts'
-import type { Disk } from '../formats/open-disk.ts'
-import { isZero } from '../formats/zero-units.ts'
 import type { Cli } from './cli.ts'
+
+/** Bytes of a read. */
+const AT_ONCE = MiB
 
 /** The option that says what the image is, for commands that read any. */
 export function imageFormatOption(flag: '--format' | '--input-format'): Option {
@@ -23,13 +25,10 @@ export interface ServedImage extends AsyncDisposable {
   readonly disk: Source
   /** Of content: each unit in it was looked at. */
   readonly map: DiskMap
-  /** Names the content; see `content-digest.ts`. */
-  readonly identity: string
 }
 
 /**
- * Opens an image that is to be served, after it was found safe, and reads its data once to tell what
- * is zeros. Progress is told as bytes.
+ * Opens an image that is to be served, after it was found safe, and looks at what it holds.
  * Fails with what `openImage` fails with, and with IMAGE_UNSAFE, all findings in `details.findings`.
  */
 export async function openServedImage(
@@ -40,14 +39,9 @@ export async function openServedImage(
   await demandSafe(path, format, context)
   const image = await openImage(path, { format })
   try {
-    const { map, identity } = await scan(image.disk, context)
-    return {
-      format: image.format,
-      disk: image.disk,
-      map,
-      identity,
-      [Symbol.asyncDispose]: () => image[Symbol.asyncDispose](),
-    }
+    const { disk, map } = await adoptDisk(image.disk, image.file, context)
+    const close = () => image[Symbol.asyncDispose]()
+    return { format: image.format, disk, map, [Symbol.asyncDispose]: close }
   } catch (error) {
     await image[Symbol.asyncDispose]()
     throw error
@@ -70,35 +64,41 @@ async function demandSafe(
   })
 }
 
-/** Which units hold data, and the name of the content. */
-async function scan(
-  disk: Disk,
+/**
+ * The digest of all that the disk holds; see `content-digest.ts`. What is told about bytes over HTTP
+ * (a strong ETag, compressed clusters that are kept) has to change with every one of them, so the whole
+ * is read once. Fails with INTERRUPTED, and with what reading fails with.
+ */
+export async function readIdentity(
+  { disk, map }: ServedImage,
   { signal, progress }: Context,
-): Promise<{ map: DiskMap; identity: string }> {
-  const builder = new DiskMapBuilder()
+): Promise<string> {
   const digest = new ContentDigest()
-  const buffer = Buffer.allocUnsafeSlow(MiB)
-  let next = 0 // extents may begin in the unit in which the one before ends
-  for (const { offset, length } of disk.extents()) {
-    const end = Math.min(Math.ceil((offset + length) / UNIT) * UNIT, disk.size)
-    for (let at = Math.max(Math.floor(offset / UNIT) * UNIT, next); at < end; at = next) {
-      if (signal.aborted) throw new Failure('INTERRUPTED', `${disk.name} was not read to its end`)
-      const part = buffer.subarray(0, Math.min(MiB, end - at))
-      await readInto(disk, part, at)
-      for (let inside = 0; inside < part.length; inside += UNIT) {
-        const unit = part.subarray(inside, inside + UNIT)
-        if (isZero(unit)) continue
-        builder.add((at + inside) / UNIT)
-        digest.add((at + inside) / UNIT, unit)
-      }
-      next = at + part.length
-      progress({ kind: 'bytes', name: 'read', done: next, total: disk.size })
-    }
+  const total = map.dataUnits * map.unit
+  let done = 0
+  let [buffer, other] = [Buffer.allocUnsafeSlow(AT_ONCE), Buffer.allocUnsafeSlow(AT_ONCE)]
+  let before: { first: number; bytes: Buffer } | undefined
+  const digestBefore = () => {
+    if (before === undefined) return
+    const { first, bytes } = before
+    for (let at = 0; at < bytes.length; at += UNIT)
+      digest.add(first + at / UNIT, bytes.subarray(at, at + UNIT))
   }
-  const map = builder.toMap(disk.size)
-  const identity = await digest.end(map, async (unit) => {
-    const offset = unit * UNIT
-    return await disk.read(offset, Math.min(UNIT, disk.size - offset))
+  for (const { offset, length } of map.extents())
+    for (let at = offset; at < offset + length; at += AT_ONCE) {
+      if (signal.aborted) throw new Failure('INTERRUPTED', `${disk.name} was not read to its end`)
+      const bytes = buffer.subarray(0, Math.min(AT_ONCE, offset + length - at))
+      const read = readInto(disk, bytes, at)
+      digestBefore() // while the next part is being read
+      await read
+      before = { first: at / UNIT, bytes }
+      ;[buffer, other] = [other, buffer]
+      done += bytes.length
+      progress({ kind: 'bytes', name: 'read', done, total })
+    }
+  digestBefore()
+  return await digest.end(map, async (unit) => {
+    const at = unit * UNIT
+    return await disk.read(at, Math.min(UNIT, disk.size - at))
   })
-  return { map, identity }
 }

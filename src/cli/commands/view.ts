@@ -5,7 +5,7 @@ import { formatSize } from '../../base/units.ts'
 import type { ImageFormat } from '../../formats/open-image.ts'
 import type { Listing } from '../../http/listing.ts'
 import { parseListen } from '../_listen.ts'
-import { imageFormatOption, openServedImage } from '../_served-image.ts'
+import { imageFormatOption, openServedImage, readIdentity } from '../_served-image.ts'
 import { formatTable } from '../_table.ts'
 import { untilInterrupted } from '../_until-interrupted.ts'
 import type { Cli, CommandModule } from '../cli.ts'
@@ -45,10 +45,11 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const { viewFormatOf } = await import('../../formats/views.ts')
       const formats = flags.format?.map(viewFormatOf)
       const { openViewServer } = await import('../../http/view-server.ts')
-      await using golden = await openServedImage(image, flags.inputFormat, cli)
+      await using served = await openServedImage(image, flags.inputFormat, cli)
+      const identity = await readIdentity(served, cli.context)
       await using place = await openPlace(flags.keep, cli)
       await using server = await openViewServer(
-        { ...golden, name: nameOf(image) },
+        { disk: served.disk, map: served.map, identity, name: nameOf(image) },
         {
           ...address,
           ...(formats && { formats }),

@@ -16,14 +16,6 @@ export function openStdoutSink(signal: AbortSignal): Sink {
 /** Appends, one write after the other. */
 function fileSink(): Sink {
   let last = Promise.resolve()
-  const writeAll = async (bytes: Uint8Array) => {
-    for (let done = 0; done < bytes.length;)
-      done += await new Promise<number>((resolve, reject) =>
-        write(STDOUT, bytes, done, bytes.length - done, null, (error, count) =>
-          error ? reject(asFileFailure(error, 'standard output')) : resolve(count),
-        ),
-      )
-  }
   return {
     write: (bytes) => {
       last = last.then(async () => await writeAll(bytes))
@@ -49,4 +41,13 @@ function pipeSink(signal: AbortSignal): Sink {
         )
       }),
   }
+}
+
+async function writeAll(bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;)
+    done += await new Promise<number>((resolve, reject) =>
+      write(STDOUT, bytes, done, bytes.length - done, null, (error, count) =>
+        error ? reject(asFileFailure(error, 'standard output')) : resolve(count),
+      ),
+    )
 }

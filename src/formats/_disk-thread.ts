@@ -3,7 +3,7 @@
  * files. Descriptors belong to the whole process, so no byte of a disk travels between threads.
  */
 import { readSync, writeSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { asFileFailure, Failure } from '../base/failure.ts'
 import { type SentError, toSent } from '../base/sent-error.ts'
 import { KiB } from '../base/units.ts'
@@ -44,6 +44,14 @@ export type Answer =
 const BUFFER = 512 * KiB
 
 const buffer = Buffer.allocUnsafeSlow(BUFFER)
+
+/**
+ * The right to write, shared by all threads: the kernel lets only one at a time into a file, and those
+ * that it keeps waiting burn the processor; these sleep, and read when it is not their turn.
+ */
+const turn = workerData as Int32Array
+const FREE = 0
+const TAKEN = 1
 
 function scan({ from, parts }: ScanJob): Answer {
   const units: number[] = []
@@ -106,11 +114,15 @@ function fill(from: NamedFile, start: number, length: number, place: number): vo
 }
 
 function drain(to: NamedFile, length: number, place: number): void {
+  while (Atomics.compareExchange(turn, 0, FREE, TAKEN) === TAKEN) Atomics.wait(turn, 0, TAKEN)
   try {
     for (let done = 0; done < length;)
       done += writeSync(to.descriptor, buffer, done, length - done, place + done)
   } catch (error) {
     throw asFileFailure(error, to.name)
+  } finally {
+    Atomics.store(turn, 0, FREE)
+    Atomics.notify(turn, 0, 1)
   }
 }
 

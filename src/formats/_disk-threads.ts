@@ -24,7 +24,8 @@ export class DiskThreads implements AsyncDisposable {
 
   /** Starts them; they are ready some 20 ms later, and may be given jobs at once. */
   constructor(count: number) {
-    this.#threads = Array.from({ length: count }, startThread)
+    const turn = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    this.#threads = Array.from({ length: count }, () => startThread(turn))
   }
 
   /**
@@ -74,9 +75,9 @@ export class DiskThreads implements AsyncDisposable {
   }
 }
 
-function startThread(): Thread {
+function startThread(turn: Int32Array): Thread {
   const file = new URL(`./_disk-thread${extname(import.meta.filename)}`, import.meta.url)
-  const thread: Thread = { worker: new Worker(file), waiting: [] }
+  const thread: Thread = { worker: new Worker(file, { workerData: turn }), waiting: [] }
   const lose = (error: Error) => {
     for (const { reject } of thread.waiting.splice(0)) reject(error)
   }

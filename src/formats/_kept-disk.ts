@@ -25,18 +25,15 @@ interface Wanted {
  */
 export class KeptDisk {
   readonly #head = Buffer.alloc(HEAD)
-  #tail = Buffer.alloc(TAIL)
+  /** Twice what is kept, so that it moves only now and then. */
+  readonly #tail = Buffer.alloc(2 * TAIL)
+  #tailStart = 0
   #end = 0
   readonly #wanted: Wanted[] = []
   /** What is wanted from here on can still come; what is wanted before is lost. */
   #passed = HEAD
   readonly #links = new Set<number>()
   #planned = false
-
-  /** Where the last byte ends that was written. */
-  get end(): number {
-    return this.#end
-  }
 
   write(offset: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return
@@ -48,15 +45,8 @@ export class KeptDisk {
     if (offset < HEAD) copy(this.#head, 0, bytes, offset)
     this.#passed = Math.max(this.#passed, this.#end)
     if (end > this.#end) this.#moveTail(end)
-    copy(this.#tail, this.#end - TAIL, bytes, offset)
+    copy(this.#tail, this.#tailStart, bytes, offset)
     if (this.#wanted.length > 0) this.#fill(offset, bytes)
-  }
-
-  /** Whether anything of these bytes will be looked at. */
-  wants(offset: number, length: number): boolean {
-    const end = offset + length
-    if (offset < HEAD || end > this.#end - TAIL) return true
-    return this.#wanted.some(({ at, bytes }) => offset < at + bytes.length && end > at)
   }
 
   /** The disk, `size` bytes of it. Reading what was not kept throws NotKept. */
@@ -77,9 +67,10 @@ export class KeptDisk {
 
   /** Fills as much of `target` as one of the parts that are kept holds; how much that is. */
   #read(target: Uint8Array, offset: number): number {
+    const tailAt = Math.max(0, this.#end - TAIL)
     const parts: [number, Uint8Array][] = [
       [0, this.#head],
-      [this.#end - TAIL, this.#tail],
+      [tailAt, this.#tail.subarray(tailAt - this.#tailStart)],
       ...this.#wanted.map(({ at, bytes }) => [at, bytes] as [number, Uint8Array]),
     ]
     for (const [start, bytes] of parts) {
@@ -93,12 +84,13 @@ export class KeptDisk {
   }
 
   #moveTail(end: number): void {
-    const shift = end - this.#end
-    if (shift < TAIL) {
-      this.#tail.copyWithin(0, shift)
-      this.#tail.fill(0, TAIL - shift)
-    } else this.#tail.fill(0)
     this.#end = end
+    if (end <= this.#tailStart + 2 * TAIL) return
+    const shift = end - TAIL - this.#tailStart
+    const kept = Math.max(0, 2 * TAIL - shift)
+    if (kept > 0) this.#tail.copyWithin(0, shift)
+    this.#tail.fill(0, kept)
+    this.#tailStart += shift
   }
 
   #fill(offset: number, bytes: Uint8Array): void {

@@ -16,7 +16,6 @@ import type { Limits } from './parser.ts'
 const XZ_MEMORY = 128 * MiB
 /** Up to 128 MiB of window; what was packed with `zstd --long=28` and more is refused. */
 const ZSTD_WINDOW_LOG = 27
-/** Below this size what comes out of a file is not compared with what went in. */
 const FREE = 8 * GiB
 const RATIO = 1000
 const OUTPUT_CHUNK = 256 * KiB
@@ -28,6 +27,8 @@ export interface UnpackOptions {
   readonly limits: Limits
   readonly findings: FindingList
   readonly sink: Sink
+  /** Bytes up to which what comes out is not compared with what went in. Default 8 GiB. */
+  readonly freeSize?: number | undefined
 }
 
 /** Unpacks one compressed stream as it comes. What is wrong is noted; after that it takes bytes and drops them. */
@@ -165,15 +166,15 @@ class StreamUnpacker implements Unpacker {
 
   /** Whether more came out than may; then there is a finding, and the end. */
   #isTooMuch(): boolean {
-    const { findings, limits } = this.#options
+    const { findings, limits, freeSize = FREE } = this.#options
     if (this.#given > limits.unpackedSize)
       findings.note('SIZE_LIMIT', {
         found: 'more content in the compressed stream',
         expected: `at most ${formatSize(limits.unpackedSize)}`,
       })
-    else if (this.#given > FREE && this.#given > RATIO * this.#taken)
+    else if (this.#given > freeSize && this.#given > RATIO * this.#taken)
       findings.note('LIMIT_REACHED', {
-        found: `content that is more than ${RATIO} times the compressed bytes, after ${formatSize(FREE)} of it`,
+        found: `content that is more than ${RATIO} times the compressed bytes, after ${formatSize(freeSize)} of it`,
       })
     else return false
     this.#stopped = true

@@ -1,7 +1,7 @@
 /** `ingot view` and `ingot map` as processes, with qemu-img and curl as judges. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
@@ -95,6 +95,16 @@ describe('ingot view', { skip, timeout: 120_000 }, () => {
     const [one, other] = await Promise.all([get('disk.raw'), get('disk.raw')])
     assert.ok((await readFile(raw)).equals(one))
     assert.deepEqual(one, other)
+  })
+
+  it('no longer serves an image that somebody writes to', async () => {
+    const changing = at('changing.raw')
+    await copyFile(raw, changing)
+    await using service = await serve(changing)
+    const { url } = service.told as { url: string }
+    assert.equal((await fetch(new URL('disk.qcow2', url))).status, 200)
+    await writeFile(changing, 'other', { flag: 'r+' })
+    assert.equal((await fetch(new URL('disk.qcow2', url))).status, 409)
   })
 
   it('leaves nothing behind on Ctrl-C, unless it is to keep what it compressed', async () => {

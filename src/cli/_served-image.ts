@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises'
 import { Option } from 'commander'
-import { Failure } from '../base/failure.ts'
+import { asFileFailure, Failure, systemCode } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import type { Context } from '../base/context.ts'
 import { readInto, type Source } from '../bytes/source.ts'
@@ -25,6 +26,8 @@ export interface ServedImage extends AsyncDisposable {
   readonly disk: Source
   /** Of content: each unit in it was looked at. */
   readonly map: DiskMap
+  /** Fails with IMAGE_BUSY when the file was written to since it was opened: map and tables may lie then. */
+  demandUnchanged(): Promise<void>
 }
 
 /**
@@ -36,16 +39,33 @@ export async function openServedImage(
   format: ImageFormat | undefined,
   { context }: Cli,
 ): Promise<ServedImage> {
+  const before = await stateOf(path)
   await demandSafe(path, format, context)
   const image = await openImage(path, { format })
   try {
     const { disk, map } = await adoptDisk(image.disk, image.file, context)
+    const demandUnchanged = async () => {
+      if ((await stateOf(path)) === before) return
+      throw new Failure('IMAGE_BUSY', `${path} was changed since it was opened`, {
+        fix: 'Start again once nobody writes to it.',
+      })
+    }
+    await demandUnchanged()
     const close = () => image[Symbol.asyncDispose]()
-    return { format: image.format, disk, map, [Symbol.asyncDispose]: close }
+    return { format: image.format, disk, map, demandUnchanged, [Symbol.asyncDispose]: close }
   } catch (error) {
     await image[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** Another text whenever the file was written to, or is another file. */
+async function stateOf(path: string): Promise<string> {
+  const { dev, ino, size, mtimeNs } = await stat(path, { bigint: true }).catch((error: unknown) => {
+    if (systemCode(error) !== 'ENOENT') throw asFileFailure(error, path)
+    throw new Failure('IMAGE_NOT_FOUND', `no image ${path}`, { details: { path }, cause: error })
+  })
+  return [dev, ino, size, mtimeNs].join(' ')
 }
 
 async function demandSafe(

@@ -21,8 +21,10 @@ export interface ServedDisk {
   readonly name: string
   readonly disk: Source
   readonly map: DiskMap
-  /** Names the content; see `ViewInput`. */
+  /** Names the content; see `ViewInput`. It has to change with every byte, as a strong ETag does. */
   readonly identity: string
+  /** Asked before each answer: fails when the content is no longer what the identity says. */
+  readonly demandUnchanged?: () => Promise<void>
 }
 
 export interface ViewServerOptions {
@@ -155,6 +157,7 @@ class Handler implements AsyncDisposable {
       this.#checkHost(request)
       const path = url.split('?')[0] ?? '/'
       if (path === '/') return this.#answerListing(request, response)
+      await this.#served.demandUnchanged?.()
       const served = await this.#find(path)
       const { status, bytes, whole } = await sendView(request, response, served)
       log.info('view.sent', { method, path, status, bytes, whole })

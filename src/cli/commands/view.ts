@@ -49,7 +49,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const identity = await readIdentity(served, cli.context)
       await using place = await openPlace(flags.keep, cli)
       await using server = await openViewServer(
-        { disk: served.disk, map: served.map, identity, name: nameOf(image) },
+        { ...served, identity, name: nameOf(image) },
         {
           ...address,
           ...(formats && { formats }),

@@ -54,6 +54,12 @@ describe('a view server', () => {
     assert.match(page, /<a href="\/disk.qcow2">qcow2<\/a>/)
   })
 
+  it('is only read', async () => {
+    await using server = await serve()
+    for (const path of ['', 'disk.raw'])
+      assert.equal((await fetch(server.url + path, { method: 'POST', body: 'x' })).status, 405)
+  })
+
   it('gives each format at its own address, as long as it said', async () => {
     await using server = await serve()
     const formats = await list(server.url)

@@ -50,6 +50,8 @@ export interface ViewServer extends AsyncDisposable {
 /** A client that takes nothing for so long is gone; a slow one is not. */
 const STALL_MS = 120_000
 const HEADERS_MS = 30_000
+/** Each may hold 2 MiB. */
+const MAX_CLIENTS = 64
 const RETRY_AFTER_S = 5
 
 /**
@@ -73,6 +75,7 @@ export async function openViewServer(
     },
   )
   server.setTimeout(STALL_MS)
+  server.maxConnections = MAX_CLIENTS
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(options.port, options.host, resolve)
   }).catch((error: unknown) => {
@@ -176,6 +179,8 @@ class Handler implements AsyncDisposable {
   }
 
   #answerListing({ method, headers }: IncomingMessage, response: ServerResponse): void {
+    if (method !== 'GET' && method !== 'HEAD')
+      return void response.writeHead(405, { Allow: 'GET, HEAD' }).end()
     const html = headers.accept?.includes('text/html') ?? false
     const listing = this.listing()
     const body = html ? toPage(listing) : `${JSON.stringify(listing, undefined, 2)}\n`

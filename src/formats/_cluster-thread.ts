@@ -38,6 +38,7 @@ export const BATCH = 64
 /** What deflate gives at most for a cluster is a little more than the cluster. */
 const DEFLATED = UNIT + KiB
 const ADLER = 4
+const WINDOW_BITS = { deflate: 12, 'deflate-wide': 15 } as const
 const ZLIB_HEAD = 2
 
 /** Memory for a batch as it is read, and as it is compressed; used again and again. */
@@ -55,7 +56,8 @@ function pack(plain: Uint8Array, { codec, level }: ThreadData): Packed {
   let end = 0
   for (let index = 0; index < count; index++) {
     const cluster = plain.subarray(index * UNIT, (index + 1) * UNIT)
-    const { payload, adler } = codec === 'deflate' ? deflate(cluster, level) : zstd(cluster, level)
+    const { payload, adler } =
+      codec === 'zstd' ? zstd(cluster, level) : deflate(cluster, level, WINDOW_BITS[codec])
     const shrinks = payload.length < UNIT
     facts.lengths[index] = shrinks ? payload.length : 0
     facts.crcs[index] = crc32(cluster)
@@ -68,14 +70,19 @@ function pack(plain: Uint8Array, { codec, level }: ThreadData): Packed {
   return { payload, ...facts }
 }
 
+interface Payload {
+  readonly payload: Uint8Array
+  readonly adler: number
+}
+
 /** zlib's form of deflate comes with the Adler-32 of the cluster, which is then free. */
-function deflate(cluster: Uint8Array, level: number): { payload: Uint8Array; adler: number } {
-  const stream = deflateSync(cluster, { level, windowBits: 12, memLevel: 8, chunkSize: DEFLATED })
+function deflate(cluster: Uint8Array, level: number, windowBits: number): Payload {
+  const stream = deflateSync(cluster, { level, windowBits, memLevel: 8, chunkSize: DEFLATED })
   const end = stream.length - ADLER
   return { payload: stream.subarray(ZLIB_HEAD, end), adler: stream.readUInt32BE(end) }
 }
 
-function zstd(cluster: Uint8Array, level: number): { payload: Uint8Array; adler: number } {
+function zstd(cluster: Uint8Array, level: number): Payload {
   const payload = zstdCompressSync(cluster, {
     pledgedSrcSize: cluster.length,
     params: {

@@ -10,11 +10,12 @@ import { type DiskMap, parseDiskMap, UNIT } from './disk-map.ts'
 
 /**
  * How the clusters of a store are compressed. `deflate`: raw deflate with a window of 12 bits, which
- * fits qcow2, VMDK and gzip. `zstd`: one frame each, which tells its content's size and check sum.
+ * fits qcow2, VMDK and gzip at once. `deflate-wide`: with 15 bits, 5 % smaller, which VMDK and gzip take
+ * but qcow2 does not. `zstd`: one frame each, which tells its content's size and check sum.
  */
-export type ClusterCodec = 'deflate' | 'zstd'
+export type ClusterCodec = 'deflate' | 'deflate-wide' | 'zstd'
 
-const CODECS: readonly ClusterCodec[] = ['deflate', 'zstd']
+const CODECS: readonly ClusterCodec[] = ['deflate', 'zstd', 'deflate-wide']
 const MAGIC = 'IngotClu'
 const VERSION = 1
 const HEAD = 48
@@ -120,7 +121,7 @@ export interface ClusterFacts {
  * | ------ | --------- | ------------------------------------------------------------- |
  * | 0      | 8         | `IngotClu`                                                    |
  * | 8      | 4         | version: 1                                                    |
- * | 12     | 4         | codec: 0 deflate, 1 zstd                                      |
+ * | 12     | 4         | codec: 0 deflate, 1 zstd, 2 deflate-wide                      |
  * | 16     | 4         | level                                                         |
  * | 20     | 4         | bytes of a cluster: 65536                                     |
  * | 24     | 8         | clusters (a check)                                            |

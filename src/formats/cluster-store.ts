@@ -39,9 +39,17 @@ const AHEAD = 3
  * The levels used unless another is asked for. Deflate at 4 gives within 1.5 % of the size of level 6
  * in 0.8 of its time; zstd at 3 is the level of the zstd command.
  */
-export const DEFAULT_LEVELS: Readonly<Record<ClusterCodec, number>> = { deflate: 4, zstd: 3 }
+export const DEFAULT_LEVELS: Readonly<Record<ClusterCodec, number>> = {
+  deflate: 4,
+  'deflate-wide': 4,
+  zstd: 3,
+}
 
-const MAX_LEVELS: Readonly<Record<ClusterCodec, number>> = { deflate: 9, zstd: 19 }
+const MAX_LEVELS: Readonly<Record<ClusterCodec, number>> = {
+  deflate: 9,
+  'deflate-wide': 9,
+  zstd: 19,
+}
 
 export interface ClusterStore extends AsyncDisposable {
   readonly index: ClusterIndex

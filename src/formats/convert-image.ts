@@ -209,7 +209,7 @@ async function importInput(
 
 /** The compressed clusters, if the format needs them: kept ones, or made now. */
 async function openStore(
-  { needs }: ViewFormat,
+  { needs, smallestOf }: ViewFormat,
   { golden: { disk, map, identity } }: OpenInput,
   { keep, level, output, tempDir }: Options,
   context: Context,
@@ -220,14 +220,19 @@ async function openStore(
     const kept = await openKept(path, needs, map)
     if (kept) return kept
     await mkdir(keep, { recursive: true })
-    return await makeStore(path, false)
+    return await makeStore(path, codecOf(needs), false)
   }
   const beside = typeof output === 'string' ? workingPath(output, needs) : undefined
-  return await makeStore(beside ?? join(tempDir, `ingot-${process.pid}-${randomUUID()}`), true)
+  const path = beside ?? join(tempDir, `ingot-${process.pid}-${randomUUID()}`)
+  return await makeStore(path, smallestOf ?? codecOf(needs), true)
 
-  async function makeStore(path: string, isTemporary: boolean): Promise<ClusterStore> {
+  async function makeStore(
+    path: string,
+    codec: ClusterCodec,
+    isTemporary: boolean,
+  ): Promise<ClusterStore> {
     context.progress({ kind: 'phase', name: 'compress' })
-    const store = await makeClusterStore({ disk, map, codec: codecOf(needs), level, path }, context)
+    const store = await makeClusterStore({ disk, map, codec, level, path }, context)
     if (isTemporary) await rm(path) // it stays readable while it is open
     return store
   }

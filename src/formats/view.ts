@@ -5,7 +5,7 @@
  * golden image serve the same bytes. Views stand in `views/`, and `views.ts` lists them.
  */
 import type { Content } from '../bytes/piece.ts'
-import type { ClusterIndex } from './cluster-index.ts'
+import type { ClusterCodec, ClusterIndex } from './cluster-index.ts'
 import type { DiskMap } from './disk-map.ts'
 
 /** A golden image as one file of some format. */
@@ -39,6 +39,8 @@ export interface ViewFormat {
   readonly mediaType: string
   /** What it is computed from: the map alone, or the store of clusters compressed so. */
   readonly needs: 'map' | 'deflate' | 'zstd'
+  /** Clusters that it can be made of instead, and is smaller with, if no other format needs the store. */
+  readonly smallestOf?: ClusterCodec
   /** Changed whenever the same golden gives other bytes. Part of the ETag. */
   readonly version: number
   /** Whether `vmdkDigest` makes a difference to it. */

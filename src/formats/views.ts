@@ -96,7 +96,8 @@ export function makeView(name: string, input: ViewInput): View {
 function checkInput(format: ViewFormat, { map, clusters }: ViewInput): void {
   const { name, needs, maxVirtualSize = Number.MAX_SAFE_INTEGER } = format
   if (map.unit !== UNIT) throw new RangeError(`views are made of a map with units of ${UNIT} bytes`)
-  if (needs !== 'map' && (clusters?.codec !== needs || clusters.map.digest !== map.digest))
+  const isFit = clusters?.codec === needs || clusters?.codec === format.smallestOf
+  if (needs !== 'map' && (!clusters || !isFit || clusters.map.digest !== map.digest))
     throw new RangeError(`${name} is made of the ${needs} clusters of the same disk`)
   const details = { format: name, size: map.size }
   if (map.size === 0 || map.size % SECTOR !== 0)

@@ -137,6 +137,10 @@ describe('every compressed view', () => {
     }
     const input = { map, identity: 'x', clusters: indexOf(map, 'deflate', () => 100) }
     assert.throws(() => makeView('qcow2-zstd', input), RangeError)
+    const wide = { map, identity: 'x', clusters: indexOf(map, 'deflate-wide', () => 100) }
+    assert.throws(() => makeView('qcow2-zlib', wide), RangeError)
+    for (const { name } of COMPRESSED.filter(({ smallestOf }) => smallestOf === 'deflate-wide'))
+      assert.notEqual(makeView(name, wide).etag, makeView(name, input).etag)
   })
 
   it('is told in few pieces: payloads that follow each other are copied at once', () => {

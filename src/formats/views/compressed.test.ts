@@ -57,7 +57,11 @@ for (const [disk, map] of Object.entries(DISKS))
       return store.index
     }
 
-    const inputs = { deflate: storeOf('deflate'), zstd: storeOf('zstd') }
+    const inputs = {
+      deflate: storeOf('deflate'),
+      'deflate-wide': storeOf('deflate-wide'),
+      zstd: storeOf('zstd'),
+    }
     const written = async (
       format: string,
       codec: ClusterCodec = 'deflate',
@@ -95,10 +99,12 @@ for (const [disk, map] of Object.entries(DISKS))
       assert.equal(info['virtual-size'], map.size)
       assert.equal(info['format-specific'].data['create-type'], 'streamOptimized')
       await isSame(path, 'vmdk')
+      await isSame(await written('vmdk-stream', 'deflate-wide'), 'vmdk')
     })
 
     it('comes out of gunzip and zstd byte for byte', async () => {
       await gives('gzip -dc', await written('raw.gz'), raw)
+      await run('gzip', '-t', await written('raw.gz', 'deflate-wide'))
       await gives('zstd -dc', await written('raw.zst', 'zstd'), raw)
     })
 
@@ -113,7 +119,7 @@ for (const [disk, map] of Object.entries(DISKS))
     })
 
     it('comes out of an OVA, whose descriptor and manifest are true', async () => {
-      const vmdk = await readFile(await written('vmdk-stream'))
+      const vmdk = await readFile(await written('vmdk-stream', 'deflate'))
       const digest = createHash('sha256').update(vmdk).digest('hex')
       for (const format of ['ova', 'ova-virtualbox']) {
         const directory = at(`${slug}-${format}`)

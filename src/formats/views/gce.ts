@@ -26,6 +26,7 @@ export const gce: ViewFormat = {
   endings: ['tar.gz'],
   mediaType: 'application/gzip',
   needs: 'deflate',
+  smallestOf: 'deflate-wide',
   version: 1,
   make: (input) => {
     const clusters = clustersOf(input)

@@ -11,6 +11,7 @@ import { vmdkStream } from './vmdk-stream.ts'
 const format = {
   mediaType: 'application/ovf',
   needs: 'deflate',
+  smallestOf: 'deflate-wide',
   usesVmdkDigest: true,
   version: 1,
 } as const

@@ -20,6 +20,7 @@ export const rawGz: ViewFormat = {
   endings: ['raw.gz', 'img.gz'],
   mediaType: 'application/gzip',
   needs: 'deflate',
+  smallestOf: 'deflate-wide',
   version: 1,
   make: (input) => {
     const clusters = clustersOf(input)

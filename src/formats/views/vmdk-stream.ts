@@ -35,6 +35,7 @@ export const vmdkStream: ViewFormat = {
   endings: ['vmdk'],
   mediaType: 'application/x-vmdk-disk',
   needs: 'deflate',
+  smallestOf: 'deflate-wide',
   version: 1,
   maxVirtualSize: 62 * TiB,
   make: (input) => {
@@ -152,8 +153,9 @@ function directoryOf({ clusters: { map }, places }: Layout): Content {
   })
 }
 
-/** Compression with a window of 12 bits, and what makes the two bytes a multiple of 31. */
+/** The window's bits, and what makes the two bytes a multiple of 31. Source: RFC 1950, 2.2. */
 const ZLIB_HEAD = 0x480d
+const ZLIB_HEAD_WIDE = 0x7801
 const GRAIN_HEAD = 12 + 2
 const ADLER = 4
 
@@ -169,7 +171,7 @@ function grainLength(clusters: ClusterIndex, cluster: number): number {
  * | ------ | ---- | ---------------------------------------------- |
  * | 0      | 8    | sector of the disk                             |
  * | 8      | 4    | n: bytes of what follows, without the padding  |
- * | 12     | n    | zlib: 48 0d, a deflate stream, Adler-32        |
+ * | 12     | n    | zlib: 2 bytes, a deflate stream, Adler-32      |
  * |        |      | zeros up to a whole sector                     |
  */
 function grainPieces(clusters: ClusterIndex, cluster: number): readonly Piece[] {
@@ -178,7 +180,7 @@ function grainPieces(clusters: ClusterIndex, cluster: number): readonly Piece[] 
   head.writeUIntLE(clusters.map.select(cluster) * GRAIN_SECTORS, 0, 6)
   head.writeUInt16LE(0, 6)
   head.writeUInt32LE(GRAIN_HEAD - 12 + length + ADLER, 8)
-  head.writeUInt16BE(ZLIB_HEAD, 12)
+  head.writeUInt16BE(clusters.codec === 'deflate-wide' ? ZLIB_HEAD_WIDE : ZLIB_HEAD, 12)
   const end = Buffer.allocUnsafe(grainLength(clusters, cluster) - GRAIN_HEAD - length).fill(0)
   end.writeUInt32BE(clusters.adler32(cluster), 0)
   return [bytesPiece(head), ...deflatedCluster(clusters, cluster), bytesPiece(end)]

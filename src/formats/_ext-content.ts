@@ -12,15 +12,22 @@ const MAP = 40
 const MAP_LENGTH = 60
 const XATTR_MAGIC = 0xea020000
 const SYSTEM = 7
+/** Source: Linux, ext4: blocks of a file are counted with 32 bits. */
+const MAX_BLOCKS = 2 ** 32
+const MIN_STEPS = 1_000_000
 
 /** Finds and reads what inodes hold. */
 export interface Contents {
   /** `length` bytes from `offset`, both inside the inode's size; holes as zeros. */
   read(inode: Inode, offset: number, length: number): Promise<Uint8Array>
+  /** The runs inside the inode's size that hold anything, in order; neighbours may be apart. */
+  data(inode: Inode): AsyncGenerator<{ offset: number; length: number }>
 }
 
 export function openContents(source: Source, block: Superblock): Contents {
   const nodes = new Recent<number, Fields>(MiB)
+  // Nodes may be shared, as only a hostile image has them: then there is more to find than blocks.
+  let stepsLeft = 4 * block.blocks + MIN_STEPS
 
   const startOf = (physical: number, count: number, from: Fields, at: number): number => {
     if (physical > block.firstBlock && physical + count <= block.blocks)
@@ -65,6 +72,21 @@ export function openContents(source: Source, block: Superblock): Contents {
         done += piece
       }
       return result
+    },
+    data: async function* (inode) {
+      const { size, layout } = inode
+      if (layout === 'inline' && size > 0) yield { offset: 0, length: size }
+      if (layout === 'inline') return
+      if (size > MAX_BLOCKS * block.blockSize)
+        throw inode.fields.fault('IMAGE_UNSAFE', 4, `a file of ${size} bytes`)
+      for (let offset = 0; offset < size;) {
+        if (--stepsLeft < 0)
+          throw inode.fields.fault('IMAGE_UNSAFE', MAP, 'files with more parts than the disk has')
+        const { physical, count } = await find(inode, offset / block.blockSize)
+        const length = Math.min(count * block.blockSize, size - offset)
+        if (physical !== undefined) yield { offset, length }
+        offset += length
+      }
     },
   }
 }

@@ -8,11 +8,21 @@ const ENCRYPTED = 0x800
 const EXTENTS = 0x80000
 const INLINE = 0x10000000
 const TYPES: Readonly<Record<number, Inode['type']>> = { 4: 'directory', 8: 'file', 10: 'link' }
+const SPECIAL: Readonly<Record<number, NonNullable<Inode['special']>>> = {
+  1: 'fifo',
+  2: 'character',
+  6: 'block',
+  12: 'socket',
+}
 
 /** A file, directory or link of an ext file system. */
 export interface Inode {
   readonly number: number
   readonly type: 'file' | 'directory' | 'link' | 'other'
+  /** What an `other` is. */
+  readonly special: 'fifo' | 'character' | 'block' | 'socket' | undefined
+  /** How many names it has. */
+  readonly links: number
   /** Permission bits, with set-uid, set-gid and sticky. */
   readonly mode: number
   readonly uid: number
@@ -38,8 +48,9 @@ export interface Inode {
  * | 4      | 4    | size, lower half  | 120    | 2, 2 | uid and gid, upper halves              |
  * | 16     | 4    | mtime             | 124    | 2    | check sum, lower half                  |
  * | 24     | 2    | gid, lower half   | 128    | 2    | bytes used behind byte 128             |
- * | 32     | 4    | flags             | 130    | 2    | check sum, upper half                  |
- * | 40     | 60   | block map         | 136    | 4    | mtime: bits 0 and 1 are bits 32 and 33 |
+ * | 26     | 2    | names             | 130    | 2    | check sum, upper half                  |
+ * | 32     | 4    | flags             | 136    | 4    | mtime: bits 0 and 1 are bits 32 and 33 |
+ * | 40     | 60   | block map         |        |      |                                        |
  *
  * Fails with IMAGE_UNSAFE, IMAGE_UNREADABLE (check sum), FILE_SYSTEM_ENCRYPTED.
  * Source: Linux, Documentation/filesystems/ext4/inodes.rst.
@@ -60,6 +71,8 @@ export async function readInode(source: Source, block: Superblock, number: numbe
   return {
     number,
     type: TYPES[fields.u16(0) >> 12] ?? 'other',
+    special: SPECIAL[fields.u16(0) >> 12],
+    links: fields.u16(26),
     mode: fields.u16(0) & 0o7777,
     uid: fields.u16(2) + fields.u16(120) * 2 ** 16,
     gid: fields.u16(24) + fields.u16(122) * 2 ** 16,
@@ -69,6 +82,14 @@ export async function readInode(source: Source, block: Superblock, number: numbe
     fields,
     seed,
   }
+}
+
+/** Numbers of a device, which stand in the map: small ones in one form, all others in the second. */
+export function deviceOf({ fields }: Inode): { major: number; minor: number } {
+  const small = fields.u32(40)
+  if (small !== 0) return { major: (small >>> 8) & 0xff, minor: small & 0xff }
+  const large = fields.u32(44)
+  return { major: (large >>> 8) & 0xfff, minor: (large & 0xff) | ((large >>> 12) & 0xfff00) }
 }
 
 /** First block of a group's inodes. */

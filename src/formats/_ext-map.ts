@@ -26,9 +26,12 @@ export async function findByMap(
   if (last === undefined)
     throw map.fault('IMAGE_UNSAFE', 0, `block ${logical} of a file is more than a map can hold`)
   let here = map
-  for (const entry of way) {
+  for (const [level, entry] of way.entries()) {
     const physical = here.u32(entry * 4)
-    if (physical === 0) return { physical: undefined, count: 1 }
+    if (physical === 0) {
+      const below = [...way.slice(level + 1), last]
+      return { physical: undefined, count: leftOf(below, blockSize / 4) }
+    }
     here = await readNode(physical, here, entry * 4)
   }
   return runAt(here, last, way.length === 0 ? DIRECT : blockSize / 4)
@@ -46,6 +49,11 @@ function wayTo(logical: number, perBlock: number): number[] {
     rest -= perBlock ** levels
   }
   return []
+}
+
+/** How many blocks there are from a way on to the end of what it leads into. */
+function leftOf(way: readonly number[], perBlock: number): number {
+  return perBlock ** way.length - way.reduce((place, entry) => place * perBlock + entry, 0)
 }
 
 /** From an entry on, all that name blocks in a row or are empty. */

@@ -8,8 +8,8 @@ export const TAR_RECORD = 20 * SECTOR
 export const TAR_END = 2 * SECTOR
 
 /**
- * The header of a regular file; fields not named are zeros. `writeMore` adds those of a dialect before
- * the check sum is taken.
+ * The header of a file of root's, mode 0644; fields not named are zeros. `writeMore` adds or changes
+ * those of a dialect before the check sum is taken.
  *
  * | offset | size | field                                    |
  * | ------ | ---- | ---------------------------------------- |
@@ -23,7 +23,7 @@ export const TAR_END = 2 * SECTOR
  * | 265    | 64   | names of owner and group: 32 each        |
  */
 export function tarHeader(
-  file: { name: string; size: number; type: '0' | 'S'; magic: 'ustar\x0000' | 'ustar  \0' },
+  file: { name: string; size: number; type: string; magic: 'ustar\x0000' | 'ustar  \0' },
   writeMore: (header: Buffer) => void = () => {},
 ): Buffer {
   const header = Buffer.alloc(SECTOR)

@@ -6,12 +6,14 @@
 import { cached } from '../bytes/cached.ts'
 import { Recent } from '../bytes/recent.ts'
 import type { Source } from '../bytes/source.ts'
+import { readAttributes } from './_ext-attributes.ts'
 import { openContents } from './_ext-content.ts'
 import { type Entries, readEntries } from './_ext-directory.ts'
-import { type Inode, readInode } from './_ext-inode.ts'
+import { deviceOf, type Inode, readInode } from './_ext-inode.ts'
 import { readSuperblock } from './_ext-superblock.ts'
 
 export type { Entries, Inode }
+export { deviceOf }
 
 const MAX_LINK = 4096
 const KEPT_ENTRIES = 100_000
@@ -26,8 +28,18 @@ export interface Ext {
   entries(directory: Inode): Promise<Entries>
   /** The first `length` bytes of a file, or all if it has fewer. */
   read(file: Inode, length: number): Promise<Uint8Array>
+  /** `length` bytes of a file from `offset`, both inside its size; holes as zeros. */
+  readAt(file: Inode, offset: number, length: number): Promise<Uint8Array>
+  /** The runs of a file that hold anything, in order; what stands between them is holes. */
+  data(file: Inode): AsyncGenerator<{ offset: number; length: number }>
+  /** Extended attributes by their full names, as the kernel shows them. */
+  attributes(inode: Inode): Promise<ReadonlyMap<string, Uint8Array>>
   /** Where a link points, as written. */
   target(link: Inode): Promise<string>
+  /** As `target`, in bytes. */
+  targetBytes(link: Inode): Promise<Uint8Array>
+  /** Bytes that its blocks hold, at most: no files of it hold more. */
+  readonly size: number
 }
 
 /**
@@ -40,6 +52,13 @@ export async function openExt(disk: Source): Promise<Ext> {
   const source = cached(disk)
   const block = await readSuperblock(source)
   const contents = openContents(source, block)
+  const targetBytes = async (link: Inode): Promise<Uint8Array> => {
+    const { size, layout, fields } = link
+    if (size === 0 || size > MAX_LINK)
+      throw fields.fault('IMAGE_UNSAFE', 4, `a symbolic link of ${size} bytes`)
+    const isShort = layout === 'map' && size < 60
+    return isShort ? fields.slice(40, size) : await contents.read(link, 0, size)
+  }
   const inodes = new Recent<number, Inode>(KEPT_INODES)
   const directories = new Recent<number, Entries>(KEPT_ENTRIES)
   return {
@@ -59,13 +78,11 @@ export async function openExt(disk: Source): Promise<Ext> {
       return entries
     },
     read: (file, length) => contents.read(file, 0, Math.min(length, file.size)),
-    target: async (link) => {
-      const { size, layout, fields } = link
-      if (size === 0 || size > MAX_LINK)
-        throw fields.fault('IMAGE_UNSAFE', 4, `a symbolic link of ${size} bytes`)
-      const short = layout === 'map' && size < 60
-      const bytes = short ? fields.slice(40, size) : await contents.read(link, 0, size)
-      return Buffer.from(bytes).toString()
-    },
+    readAt: (file, offset, length) => contents.read(file, offset, length),
+    data: (file) => contents.data(file),
+    attributes: (inode) => readAttributes(source, block, contents, inode),
+    target: async (link) => Buffer.from(await targetBytes(link)).toString(),
+    targetBytes,
+    size: block.blocks * block.blockSize,
   }
 }

@@ -10,6 +10,7 @@ import { openImage, WORK_FORMATS, type WorkFormat } from '../formats/open-image.
 import { AGENT_LOG, AWAIT_AGENT, PORTS, portName, startAgent } from './_appliance-agent.ts'
 import { type Commands, openCommands, openPorts } from './_appliance-commands.ts'
 import { type ApplianceFiles, openApplianceFiles, toGuestFailure } from './_appliance-files.ts'
+import { EXCLUDED_PATTERNS } from './archive.ts'
 import { serveParent, tellParent } from './_child-calls.ts'
 import { type Drive, type Guestfs, openGuestfs } from './_libguestfs.ts'
 import { findRootByReading } from './_read-guest.ts'
@@ -119,6 +120,14 @@ const calls = {
     files.setAttributes(path, attributes),
   makeLink: (path: string, target: string) => files.makeLink(path, target),
   remove: (path: string) => files.remove(path),
+
+  archive: async (file: string): Promise<void> => {
+    try {
+      await guestfs.archive('/', file, EXCLUDED_PATTERNS)
+    } catch (error) {
+      throw toGuestFailure(error, 'archiving its root')
+    }
+  },
 
   /** Ends what runs, gives unused blocks of an image that is kept back, unmounts, and ends QEMU. */
   finish: async (isKept: boolean): Promise<void> => {

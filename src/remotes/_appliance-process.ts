@@ -1,5 +1,6 @@
 /** The process behind an appliance, and the driver that asks it. */
 import { open, rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { Failure, isFailure } from '../base/failure.ts'
 import type { ApplianceCalls } from './_appliance-child.ts'
@@ -83,6 +84,9 @@ export function startAppliance(name: string, scratch: string, context: Context) 
       setAttributes: (path, attributes) => ask(child.call('setAttributes', path, attributes)),
       makeLink: (path, target) => ask(child.call('makeLink', path, target)),
       remove: (path) => ask(child.call('remove', path)),
+      ...(readonly && {
+        archive: (file: string) => ask(child.callWithin(Infinity, 'archive', resolve(file))),
+      }),
       finish: () => finish(true),
       [Symbol.asyncDispose]: async () => {
         // Nobody may want the image as it is now, but its file systems are left clean all the same.

@@ -2,6 +2,7 @@
 import { posix } from 'node:path'
 import { Failure } from '../base/failure.ts'
 import type { Ext, Inode } from '../formats/ext.ts'
+import { archiveTrees } from './_archive-trees.ts'
 import type { FileStat } from './remote.ts'
 
 const MAX_LINKS = 40
@@ -28,6 +29,8 @@ export interface GuestTree {
   readFile(path: string, limit: number): Promise<Uint8Array | undefined>
   /** Sorted; undefined if there is no such directory. */
   list(path: string): Promise<string[] | undefined>
+  /** Writes everything into an archive; see `Remote`. */
+  archive(file: string): Promise<void>
 }
 
 export function makeGuestTree(mounts: readonly MountedTree[]): GuestTree {
@@ -94,6 +97,7 @@ export function makeGuestTree(mounts: readonly MountedTree[]): GuestTree {
       if (spot?.inode.type !== 'directory') return undefined
       return [...(await spot.tree.entries(spot.inode)).keys()].sort()
     },
+    archive: (file) => archiveTrees(mounts, file),
   }
 }
 

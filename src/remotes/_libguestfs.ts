@@ -58,6 +58,20 @@ const DRIVE_OPTIONS = {
   discard: 'const char *',
   copyonread: 'int',
 } as const
+
+/** Optional arguments of `tar_out`, as those of `add_drive`. */
+const ARCHIVE_OPTIONS = {
+  bitmask: 'uint64_t',
+  compress: 'const char *',
+  numericowner: 'int',
+  excludes: 'const char **',
+  xattrs: 'int',
+  selinux: 'int',
+  acls: 'int',
+} as const
+/** `numericowner`, `excludes` and `xattrs`. */
+const ARCHIVE_BITS = 0b1110n
+
 const bitOf = (option: keyof typeof DRIVE_OPTIONS) =>
   1n << BigInt(Object.keys(DRIVE_OPTIONS).indexOf(option) - 1)
 
@@ -153,6 +167,11 @@ export async function openGuestfs(onMessage: (text: string) => void) {
   )
   const addDrive = int('add_drive_opts_argv', 'const char *path, guestfs_add_drive_opts_argv *o')
 
+  const archive = int(
+    'tar_out_opts_argv',
+    'const char *directory, const char *file, guestfs_tar_out_opts_argv *o',
+  )
+
   const Told = koffi.proto(
     'void guestfs_event_callback(void *g, void *opaque, uint64_t event, int handle, int flags, void *text, size_t length, void *array, size_t count)',
   )
@@ -232,6 +251,14 @@ export async function openGuestfs(onMessage: (text: string) => void) {
     makeLink: int('ln_s', 'const char *target, const char *path'),
     removeFile: int('rm', 'const char *path'),
     removeTree: int('rm_rf', 'const char *path'),
+    /** Writes a directory into a tar archive on this host, without what the patterns say. */
+    archive: (directory: string, file: string, excludes: readonly string[]) =>
+      archive(directory, file, {
+        bitmask: ARCHIVE_BITS,
+        numericowner: 1,
+        excludes: [...excludes, null],
+        xattrs: 1,
+      }),
 
     /** A shell command of the appliance itself; its output. */
     shell: (() => {
@@ -251,6 +278,7 @@ export async function openGuestfs(onMessage: (text: string) => void) {
 
   function load({ load, struct }: typeof koffi) {
     struct('guestfs_add_drive_opts_argv', DRIVE_OPTIONS)
+    struct('guestfs_tar_out_opts_argv', ARCHIVE_OPTIONS)
     try {
       return load('libguestfs.so.0')
     } catch (error) {

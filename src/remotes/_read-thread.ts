@@ -14,6 +14,7 @@ const calls = {
   open: async () => ({ rootFileSystem: (await guest()).rootFileSystem }),
   stat: async (path: string) => await (await guest()).stat(path),
   list: async (path: string) => await (await guest()).list(path),
+  archive: async (file: string) => await (await guest()).archive(file),
   readFile: async (path: string, limit: number) => {
     const content = await (await guest()).readFile(path, limit)
     return content && new Uint8Array(content) // a view would drag all its memory along

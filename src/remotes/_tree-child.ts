@@ -13,6 +13,7 @@ import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../base/failure.ts'
 import { exitOf, runProcess, runTool, startProcess, stopProcess } from '../base/process.ts'
+import { EMPTY_DIRECTORIES, EXCLUDED_PATTERNS } from './archive.ts'
 import { serveParent, tellParent } from './_child-calls.ts'
 import { makeNoSyncFilter } from './no-sync.ts'
 import { openGuestFiles, resolveInGuest } from './_guest-files.ts'
@@ -67,6 +68,20 @@ const CAPABILITIES = [
 
 /** The guest's shell answers 127 and 126 for what cannot be run, where bwrap would say 1. */
 const EXEC = ['/bin/sh', '-c', 'exec "$@"', 'sh']
+
+/** GNU tar, told to keep everything that a file is. */
+const TAR = [
+  'tar',
+  '--create',
+  '--format=posix',
+  '--pax-option=delete=atime,delete=ctime',
+  '--numeric-owner',
+  '--xattrs',
+  '--xattrs-include=*',
+  '--sparse',
+  '--sort=name',
+  '--anchored',
+]
 
 const EXPORT_TIMEOUT_MS = 30_000
 
@@ -202,6 +217,33 @@ const calls = {
     files.setAttributes(path, attributes),
   makeLink: (path: string, target: string) => files.makeLink(path, target),
   remove: (path: string) => files.remove(path),
+
+  /**
+   * The image's own tree, without what this process laid over it: mounted once more, read-only, for
+   * only as long as the tar program of this host reads it.
+   */
+  archive: async (file: string): Promise<void> => {
+    const { source, readOnly, scratch } = attachment
+    if (!readOnly || !('image' in source))
+      throw new Failure('REMOTE_CANNOT', 'only an image that is not being changed is archived')
+    const pristine = join(scratch, `archive-${randomUUID()}`)
+    mkdirSync(pristine)
+    const placed: string[] = []
+    try {
+      for (const mount of source.mounts) {
+        if (EMPTY_DIRECTORIES.includes(mount.at)) continue
+        const at = resolveInGuest(pristine, mount.at)
+        if (!existsSync(at))
+          throw new Failure('REMOTE_CANNOT', `the guest has no ${mount.at} to mount anything at`)
+        await mountImage(source.image, mount, at, true)
+        placed.push(at)
+      }
+      await runTool([...TAR, ...EXCLUDED_PATTERNS.map((one) => `--exclude=${one}`),
+        `--file=${file}`, `--directory=${pristine}`, '.'], { env: plainEnvironment }) // prettier-ignore
+    } finally {
+      for (const at of placed.toReversed()) await runTool(['umount', at])
+    }
+  },
 
   /** Takes our traces away, gives unused blocks back and unmounts; errors of the disk show here. */
   finish: async (): Promise<void> => {

@@ -196,6 +196,11 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
         if (at === '/') throw new Failure('REMOTE_CANNOT', `${driver.name}: refusing to remove /`)
         await (driver.remove ? driver.remove(at) : byCommand.removeByCommand(run, at))
       }),
+    archive: (file) =>
+      guard('archiving its root', async () => {
+        if (!driver.archive) throw cannot('archiving its root')
+        await driver.archive(file)
+      }),
     finish: () => guard('finishing', async () => await driver.finish?.()),
     [Symbol.asyncDispose]: () => (closed ??= Promise.resolve(driver[Symbol.asyncDispose]())),
   }

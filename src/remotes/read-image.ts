@@ -68,6 +68,7 @@ export async function openReadImage(
       stat: (path) => thread.call('stat', path),
       readFile: (path, limit) => thread.call('readFile', path, limit),
       list: (path) => thread.call('list', path),
+      archive: (file) => thread.callWithin(Infinity, 'archive', file),
       [Symbol.asyncDispose]: thread.close,
     }
   } catch (error) {
@@ -78,6 +79,12 @@ export async function openReadImage(
 
 interface Thread {
   call<Name extends keyof ReadCalls>(
+    name: Name,
+    ...args: Parameters<ReadCalls[Name]>
+  ): Promise<Awaited<ReturnType<ReadCalls[Name]>>>
+  /** As `call`, for what may take longer or shorter; Infinity for what is bounded otherwise. */
+  callWithin<Name extends keyof ReadCalls>(
+    limitMs: number,
     name: Name,
     ...args: Parameters<ReadCalls[Name]>
   ): Promise<Awaited<ReturnType<ReadCalls[Name]>>>
@@ -112,22 +119,25 @@ function startThread(
   })
   worker.on('error', (error) => lose(toFailure(error, options.path)))
 
-  return {
-    call: async (name, ...args) => {
-      if (lost) throw lost
-      const id = nextId++
-      const reply = await new Promise<ReadReply | Error>((resolve) => {
-        const timer = setTimeout(() => lose(tooSlow(options.path, name, limitMs)), limitMs)
-        waiting.set(id, (reply) => {
-          clearTimeout(timer)
-          resolve(reply)
-        })
-        worker.postMessage({ id, name, args } satisfies ReadCall)
+  const ask: Thread['callWithin'] = async (limitMs, name, ...args) => {
+    if (lost) throw lost
+    const id = nextId++
+    const reply = await new Promise<ReadReply | Error>((resolve) => {
+      const tell = () => lose(tooSlow(options.path, name, limitMs))
+      const timer = limitMs === Infinity ? undefined : setTimeout(tell, limitMs)
+      waiting.set(id, (reply) => {
+        clearTimeout(timer)
+        resolve(reply)
       })
-      if (reply instanceof Error) throw reply
-      if ('error' in reply) throw fromSent(reply.error)
-      return reply.result as never
-    },
+      worker.postMessage({ id, name, args } satisfies ReadCall)
+    })
+    if (reply instanceof Error) throw reply
+    if ('error' in reply) throw fromSent(reply.error)
+    return reply.result as never
+  }
+  return {
+    call: (name, ...args) => ask(limitMs, name, ...args),
+    callWithin: ask,
     close: async () => {
       signal.removeEventListener('abort', onAbort)
       lose(new Failure('REMOTE_LOST', `${options.path} is closed`))

@@ -84,6 +84,8 @@ export interface RemoteDriver extends AsyncDisposable {
   makeLink?(path: string, target: string): Promise<void>
   /** With everything below; no error if it is not there. */
   remove?(path: string): Promise<void>
+  /** See `Remote`; of an image that was opened for `check` only. */
+  archive?(file: string): Promise<void>
   /**
    * Everything that was written is on the disk and the file systems are clean, or a Failure says
    * why not. Called once, after a successful run, before the remote is closed.
@@ -117,5 +119,13 @@ export interface Remote extends AsyncDisposable {
   setAttributes(path: string, attributes: FileAttributes): Promise<void>
   makeLink(path: string, target: string): Promise<void>
   remove(path: string): Promise<void>
+  /**
+   * Writes the whole root of an image into `file`, a new file of this host: a tar archive with
+   * numeric owners, modes, times, links of both kinds, devices, holes and extended attributes. What
+   * the guest's fstab mounts is in it; of `EMPTY_DIRECTORIES` (archive.ts) only the directories.
+   * `formats/read-tree-archive.ts` reads it. Fails with REMOTE_CANNOT where that is not possible,
+   * NO_SPACE.
+   */
+  archive(file: string): Promise<void>
   finish(): Promise<void>
 }

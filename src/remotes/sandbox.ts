@@ -213,6 +213,7 @@ function openTreeChild(title: string, launcher: readonly string[], context: Cont
     setAttributes: (path, attributes) => calls.call('setAttributes', path, attributes),
     makeLink: (path, target) => calls.call('makeLink', path, target),
     remove: (path) => calls.call('remove', path),
+    archive: (file) => calls.call('archive', resolve(file)),
     finish: () => calls.call('finish'),
     [Symbol.asyncDispose]: async () => {
       context.signal.removeEventListener('abort', onAbort)

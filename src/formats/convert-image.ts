@@ -31,6 +31,7 @@ import { type ImageFormat, IMAGE_FORMATS, openImage } from './open-image.ts'
 import { openSparseWriter } from './sparse-writer.ts'
 import type { View, ViewFormat } from './view.ts'
 import { makeView, viewFormatOf } from './views.ts'
+import { readVmdkDigest } from './vmdk-digest.ts'
 import { writeView } from './_write-view.ts'
 
 export interface ConvertOptions {
@@ -91,12 +92,13 @@ export async function convertImage(options: ConvertOptions, context: Context): P
   await using input = await openInput({ ...options, output }, threads, context)
   const { golden } = input
   await using store = await openStore(format, input, { ...options, output }, context)
-  const view = makeView(format.name, {
-    map: golden.map,
-    identity: golden.identity,
-    clusters: store?.index,
-  })
   const origins = { disk: golden.disk, file: input.file, store: store?.payload }
+  const parts = { map: golden.map, identity: golden.identity, clusters: store?.index }
+  const vmdkDigest =
+    format.usesVmdkDigest === true
+      ? await readVmdkDigest(parts, origins, context.signal)
+      : undefined
+  const view = makeView(format.name, { ...parts, vmdkDigest })
   const sha256 = await write(view, origins, { output, digest: options.digest }, threads, context)
   return {
     inputFormat: input.format,

@@ -95,8 +95,8 @@ export async function convertImage(options: ConvertOptions, context: Context): P
   const origins = { disk: golden.disk, file: input.file, store: store?.payload }
   const parts = { map: golden.map, identity: golden.identity, clusters: store?.index }
   const vmdkDigest =
-    format.usesVmdkDigest === true
-      ? await readVmdkDigest(parts, origins, context.signal)
+    format.usesVmdkDigest === true && store !== undefined
+      ? await readVmdkDigest(parts, store.payload, context.signal)
       : undefined
   const view = makeView(format.name, { ...parts, vmdkDigest })
   const sha256 = await write(view, origins, { output, digest: options.digest }, threads, context)

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { Origin } from '../bytes/piece.ts'
 import { sendPieces } from '../bytes/send-pieces.ts'
 import { digestSink } from '../bytes/sinks.ts'
 import type { Source } from '../bytes/source.ts'
@@ -7,16 +6,17 @@ import type { ViewInput } from './view.ts'
 import { makeView } from './views.ts'
 
 /**
- * `ViewInput.vmdkDigest` of an image: its `vmdk-stream` view, read once. Worth keeping: it changes with
+ * `ViewInput.vmdkDigest` of an image: its `vmdk-stream` view, read once; `store` is the payload of its
+ * clusters. Worth keeping: it changes with
  * the ETag of that view. Fails with VIEW_IMPOSSIBLE, INTERRUPTED, and as reading fails.
  */
 export async function readVmdkDigest(
   input: ViewInput,
-  origins: Readonly<Partial<Record<Origin, Source>>>,
+  store: Source,
   signal: AbortSignal,
 ): Promise<string> {
   const hash = createHash('sha256')
   const view = makeView('vmdk-stream', input)
-  await sendPieces(view.pieces(0, view.length), origins, digestSink(hash), { signal })
+  await sendPieces(view.pieces(0, view.length), { store }, digestSink(hash), { signal })
   return hash.digest('hex')
 }

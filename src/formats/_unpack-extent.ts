@@ -15,17 +15,19 @@ export interface Packed {
   readonly kind: Packing
   /** Bytes it must give, exactly. */
   readonly length: number
+  /** More than that, if it may give more, which is dropped. */
+  readonly room?: number
   /** Where it stands in the file, for failures. */
   readonly host: number
 }
 
 /**
- * What a payload gives, which must be exactly `length` bytes; bytes behind its end are ignored. The
+ * What a payload gives, which must be exactly `length` bytes (or up to `room`); bytes behind its end are ignored. The
  * work is done in the thread pool. Fails with IMAGE_UNSAFE.
  */
 export async function unpackExtent(
   payload: Uint8Array,
-  { kind, length, host }: Packed,
+  { kind, length, host, room = length }: Packed,
 ): Promise<Uint8Array> {
   try {
     // Zstd's decoder would go on into the next frame. And one byte more of room tells zlib that it
@@ -34,10 +36,10 @@ export async function unpackExtent(
     const window = kind === 'deflate' ? { windowBits: 12 } : {}
     const bytes = await UNPACKERS[kind](frame, {
       ...window,
-      maxOutputLength: length,
-      chunkSize: Math.max(length + 1, 64),
+      maxOutputLength: room,
+      chunkSize: Math.max(room + 1, 64),
     })
-    if (bytes.length === length) return bytes
+    if (bytes.length >= length) return bytes.subarray(0, length)
     throw new Error(`it gives ${bytes.length} bytes instead of ${length}`)
   } catch (error) {
     throw new Failure(

@@ -35,7 +35,9 @@ export class ExtentTable {
     const packing = packed[index] ?? 0
     const kind = PACKINGS[(packing >>> PACKING_SHIFT) - 1]
     if (kind === undefined) return { kind: 'data', ...place }
-    return { kind, ...place, hostLength: packing & (2 ** PACKING_SHIFT - 1) }
+    const { room } = this.#columns
+    const hostLength = packing & (2 ** PACKING_SHIFT - 1)
+    return { kind, ...place, hostLength, ...(room?.guest === place.guest && { room: room.bytes }) }
   }
 
   /** The number of the first extent that ends behind this byte of the disk; `count` if none does. */
@@ -59,6 +61,8 @@ interface Columns {
   readonly host: Float64Array
   /** 0 for data; else the packing (from 1) and the length of the payload. */
   readonly packed: Uint32Array
+  /** Of the one extent that may unpack to more than its length. */
+  readonly room?: { readonly guest: number; readonly bytes: number } | undefined
 }
 
 /** Collects extents in the order in which a parser announces them. */
@@ -66,6 +70,7 @@ export class ExtentTableBuilder {
   #columns = emptyColumns(1024)
   #count = 0
   #sorted = true
+  #room: Columns['room']
 
   /** Adds an extent; one that goes on where the last one ends is made one with it. */
   add(extent: Extent): void {
@@ -107,7 +112,7 @@ export class ExtentTableBuilder {
           { details: { offset: host[index + 1] } },
         )
     }
-    return new ExtentTable(size, { ...columns, count })
+    return new ExtentTable(size, { ...columns, count, room: this.#room })
   }
 
   #append(extent: Extent): void {
@@ -121,6 +126,8 @@ export class ExtentTableBuilder {
     length[this.#count] = extent.length
     host[this.#count] = extent.host
     packed[this.#count] = extent.kind === 'data' ? 0 : packedEntry(extent)
+    if (extent.kind !== 'data' && extent.room !== undefined)
+      this.#room = { guest: extent.guest, bytes: extent.room }
     this.#count++
   }
 }

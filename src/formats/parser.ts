@@ -53,6 +53,11 @@ export type Extent =
       readonly host: number
       /** Bytes of the payload; trailing bytes that are not part of it are allowed. */
       readonly hostLength: number
+      /**
+       * For the last cluster of a disk that ends inside it, which some writers pad and others do not:
+       * it may unpack to as much as this, and what is more than `length` is dropped.
+       */
+      readonly room?: number
     }
 
 /** `deflate`: raw, 12-bit window (qcow2). `zlib`: with its header and check sum (VMDK). */

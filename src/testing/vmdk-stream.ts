@@ -18,11 +18,16 @@ export interface VmdkStream {
 
 /**
  * The stream of a disk whose size is whole sectors. `tablesLast`: all tables after all grains, as
- * some tools do, instead of each after its own. `zeroGrains`: grains of zeros are told as such.
+ * some tools do, instead of each after its own. `zeroGrains`: grains of zeros are told as such. `padded`: a
+ * last grain that is short is filled up with zeros.
  */
 export function vmdkStream(
   disk: Buffer,
-  { tablesLast = false, zeroGrains = false }: { tablesLast?: boolean; zeroGrains?: boolean } = {},
+  {
+    tablesLast = false,
+    zeroGrains = false,
+    padded = false,
+  }: { tablesLast?: boolean; zeroGrains?: boolean; padded?: boolean } = {},
 ): VmdkStream {
   const parts: Buffer[] = []
   let at = 0
@@ -53,7 +58,7 @@ export function vmdkStream(
       const isZero = grain.every((byte) => byte === 0)
       if (isZero && zeroGrains && grain.length > 0) table.writeUInt32LE(1, entry * 4)
       if (isZero) continue
-      const place = add(grainOf(grain, guest))
+      const place = add(grainOf(padded ? Buffer.concat([grain], GRAIN) : grain, guest))
       grains.push(place)
       table.writeUInt32LE(place / SECTOR, entry * 4)
     }

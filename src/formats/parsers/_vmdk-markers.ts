@@ -41,7 +41,8 @@ export function takeGrain(parsing: Parsing, header: VmdkHeader, marker: Fields):
   if (parsing.claim(marker.start, end - marker.start, 'grain', marker.start)) {
     const guest = grain * grainSize
     const length = Math.min(grainSize, virtualSize - guest)
-    parsing.announce({ kind: 'zlib', guest, length, host, hostLength })
+    const room = length < grainSize ? { room: grainSize } : {}
+    parsing.announce({ kind: 'zlib', guest, length, host, hostLength, ...room })
   }
   return { grain, end }
 }

@@ -30,6 +30,15 @@ describe('a VMDK whose directory stands at the end is good, and reads back byte 
       assert.equal(Buffer.compare(await contentOf(path('stream.vmdk')), DISK), 0, 'qemu-img')
     })
 
+  it('a last grain that is short, padded or not', async () => {
+    const odd = DISK.subarray(0, MiB + 400 * KiB + 512)
+    for (const padded of [true, false]) {
+      const { bytes } = vmdkStream(odd, { padded })
+      await using disk = await openDisk(memorySource(bytes), vmdkParser)
+      assert.equal(Buffer.compare(await disk.read(0, disk.size), odd), 0, `padded: ${padded}`)
+    }
+  })
+
   it('empty', async () => {
     const { safe, findings, extents } = await parseBytes(
       vmdkParser,

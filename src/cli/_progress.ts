@@ -16,6 +16,8 @@ export interface ProgressOptions {
   quiet: boolean
   write: (text: string) => void
   columns: () => number
+  /** Milliseconds of a clock that never goes back; left out, the process's own. */
+  nowMs?: () => number
 }
 
 const MARKS: Readonly<Record<string, string>> = {
@@ -58,7 +60,12 @@ function openPlain({ write }: ProgressOptions): ProgressView {
   }
 }
 
-function openMoving({ write, columns }: ProgressOptions): ProgressView {
+function openMoving({
+  write,
+  columns,
+  nowMs = () => performance.now(),
+}: ProgressOptions): ProgressView {
+  const pace = new Pace(nowMs)
   let step = ''
   let shown = false
   const clear = () => {
@@ -80,7 +87,7 @@ function openMoving({ write, columns }: ProgressOptions): ProgressView {
         step = `  … ${event.total ? `${event.index}/${event.total} ` : ''}${event.title}`
       if (event.kind === 'phase') step = `  … ${event.name}`
       if (event.kind === 'output') draw(`${step}  ${stripVTControlCharacters(event.line).trim()}`)
-      else if (event.kind === 'bytes') draw(`${step}  ${formatBytes(event)}`)
+      else if (event.kind === 'bytes') draw(`${step}  ${formatBytes(event)}${pace.tell(event)}`)
       else if (event.kind !== 'step-end') draw(step)
     },
     aside: (text) => {
@@ -107,4 +114,35 @@ function formatBytes({ done, total }: { done: number; total?: number }): string 
   return total
     ? `${formatSize(done)} of ${formatSize(total)} (${Math.floor((done / total) * 100)} %)`
     : formatSize(done)
+}
+
+/** Nothing is foretold before this: the first bytes come at another pace than the rest. */
+const WARM_UP_MS = 1000
+
+/** How fast bytes move, and how long the rest will take. */
+class Pace {
+  readonly #nowMs: () => number
+  #of = ''
+  #startedAt = 0
+  #startedWith = 0
+  #last = 0
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  tell({ name, done, total }: { name: string; done: number; total?: number }): string {
+    const now = this.#nowMs()
+    if (name !== this.#of || done < this.#last) {
+      this.#of = name
+      this.#startedAt = now
+      this.#startedWith = done
+    }
+    this.#last = done
+    const elapsedMs = now - this.#startedAt
+    const perMs = (done - this.#startedWith) / elapsedMs
+    if (elapsedMs < WARM_UP_MS || perMs === 0) return ''
+    const rest = total && total > done ? `, ${formatDuration((total - done) / perMs)} left` : ''
+    return `  ${formatSize(perMs * 1000)}/s${rest}`
+  }
 }

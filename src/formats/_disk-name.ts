@@ -10,8 +10,6 @@ import { isZero } from './zero-units.ts'
 
 /** How much of the start of each unit counts: whole sectors. */
 export const HEAD = 2 * KiB
-/** An odd number whose multiples are spread over 32 bits (2^32 over the golden ratio). */
-const SPREAD = 0x9e3779b1
 
 export class HeadSums {
   first = 0
@@ -24,8 +22,9 @@ export class HeadSums {
       if (place % UNIT >= HEAD) return
       const sector = bytes.subarray(at, at + SECTOR)
       if (isZero(sector)) continue
-      const sum = crc32(sector, (place / SECTOR) >>> 0)
-      this.merge({ first: sum, second: Math.imul(sum ^ (sum >>> 15), SPREAD) })
+      const sum = crc32(sector)
+      const first = mixed(sum ^ mixed((place / SECTOR) >>> 0))
+      this.merge({ first, second: mixed(first ^ sum) })
     }
   }
 
@@ -33,6 +32,14 @@ export class HeadSums {
     this.first = (this.first + first) >>> 0
     this.second = (this.second + second) >>> 0
   }
+}
+
+/** Each bit of the result depends on all bits of the number. Source: MurmurHash3, fmix32. */
+function mixed(number: number): number {
+  let bits = number ^ (number >>> 16)
+  bits = Math.imul(bits, 0x85ebca6b)
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
+  return (bits ^ (bits >>> 16)) >>> 0
 }
 
 /** The name of a disk: hexadecimal SHA-256 of its map and the sums. */

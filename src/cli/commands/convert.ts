@@ -58,7 +58,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const startedAt = performance.now()
       const converted = await convertImage(
         {
-          input: input === '-' ? process.stdin : input,
+          input: input === '-' ? openStdin(cli.context.signal) : input,
           output: sink ?? output,
           format: await formatOf(output, flags),
           inputFormat: flags.inputFormat,
@@ -71,6 +71,14 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       )
       report(cli, { input, output, converted, seconds: (performance.now() - startedAt) / 1000 })
     })
+}
+
+/** Standard input, which an interruption ends also while nothing comes. */
+function openStdin(signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const { stdin } = process
+  const onAbort = () => stdin.destroy(new Failure('INTERRUPTED', 'interrupted'))
+  signal.addEventListener('abort', onAbort, { once: true })
+  return stdin
 }
 
 /** Fails with USAGE, FORMAT_UNKNOWN. */

@@ -119,24 +119,24 @@ describe('an OVA', () => {
   })
 })
 
-describe('a tar', () => {
-  /** Its members and what is found. */
-  async function members(archive: Buffer) {
-    const findings = new FindingList()
-    const seen: string[] = []
-    const onMember = ({ name, size }: TarMember) => void seen.push(`${name} ${size}`)
-    const tar = new TarWalk({
-      findings,
-      onMember: (member) => {
-        onMember(member)
-        return undefined
-      },
-    })
-    await tar.push(archive)
-    tar.end()
-    return { seen, codes: findings.all.map(({ code }) => code) }
-  }
+/** The members of a tar, and what is found. */
+async function members(archive: Buffer) {
+  const findings = new FindingList()
+  const seen: string[] = []
+  const onMember = ({ name, size }: TarMember) => void seen.push(`${name} ${size}`)
+  const tar = new TarWalk({
+    findings,
+    onMember: (member) => {
+      onMember(member)
+      return undefined
+    },
+  })
+  await tar.push(archive)
+  tar.end()
+  return { seen, codes: findings.all.map(({ code }) => code) }
+}
 
+describe('a tar', () => {
   it('may say times in an extended header', async () => {
     const archive = tarOf([records('mtime=1690000000.5'), ['a', 'b']])
     assert.deepEqual(await members(archive), { seen: ['a 1'], codes: [] })

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { describe, it } from 'node:test'
+import { KiB, MiB } from '../../base/units.ts'
+import { memorySource } from '../../bytes/source.ts'
+import { qemuImages, sampleDisk } from '../../testing/qemu-images.ts'
+import { vmdkStream } from '../../testing/vmdk-stream.ts'
+import { openDisk } from '../open-disk.ts'
+import { StreamParse } from '../_parse-stream.ts'
+import { DEFAULT_LIMITS, type DiskParser } from '../parser.ts'
+import { vhdParser } from './vhd.ts'
+import { vhdxParser } from './vhdx.ts'
+import { vmdkParser } from './vmdk.ts'
+
+const DISK = sampleDisk(9 * MiB + 512)
+const [vpc, vhdx, vmdk] = [
+  await qemuImages('vpc', DISK),
+  await qemuImages('vhdx', DISK),
+  await qemuImages('vmdk', DISK),
+]
+const STREAM = ['-o', 'subformat=streamOptimized']
+
+/** Bytes that come too early to be known: of a fixed VHD, the sector that shows that it is one. */
+const FILES: Record<string, [parser: DiskParser, make: () => Promise<Buffer>, early?: number]> = {
+  'a dynamic VHD': [vhdParser, async () => readFile(await vpc.converted())],
+  'a dynamic VHD out of order': [
+    vhdParser,
+    async () => readFile(await vpc.converted('-W', '-m', '8')),
+  ],
+  'a fixed VHD': [
+    vhdParser,
+    async () => readFile(await vpc.converted('-o', 'subformat=fixed,force_size=on')),
+    512,
+  ],
+  'a VHDX': [vhdxParser, async () => readFile(await vhdx.converted('-o', 'block_size=1M'))],
+  'a fixed VHDX': [vhdxParser, async () => readFile(await vhdx.converted('-o', 'subformat=fixed'))],
+  'a VMDK': [vmdkParser, async () => readFile(await vmdk.converted())],
+  'a compressed VMDK': [vmdkParser, async () => readFile(await vmdk.converted(...STREAM))],
+  'a compressed VMDK out of order': [
+    vmdkParser,
+    async () => readFile(await vmdk.converted('-W', '-m', '8', ...STREAM)),
+  ],
+  'a VMDK that ends in its directory': [vmdkParser, async () => vmdkStream(DISK).bytes],
+}
+
+describe('a stream is taken apart as it comes, with nothing put aside:', () => {
+  for (const [name, [parser, make, early = 0]] of Object.entries(FILES))
+    it(name, async () => {
+      const file = await make()
+      const random = await openDisk(memorySource(file), parser)
+      const disk = Buffer.alloc(random.size + 64 * KiB)
+      await using parse = new StreamParse(parser, {
+        limits: DEFAULT_LIMITS,
+        spool: { directory: vpc.path(''), limit: MiB, newId: () => 'spool' },
+        sink: { write: (guest, bytes) => disk.set(bytes, guest) },
+      })
+      for (let at = 0; at < file.length; at += 100_000)
+        await parse.push(Buffer.from(file.subarray(at, at + 100_000)))
+      const { safe, spooled } = await parse.end()
+      assert.deepEqual([safe, spooled], [true, early])
+      const wanted = await random.read(0, random.size)
+      assert.equal(Buffer.compare(disk.subarray(0, random.size), wanted), 0)
+    })
+})

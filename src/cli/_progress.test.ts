@@ -3,26 +3,27 @@ import { describe, it } from 'node:test'
 import { MiB } from '../base/units.ts'
 import { openProgress } from './_progress.ts'
 
-describe('progress on a terminal', () => {
-  const watch = () => {
-    let nowMs = 0
-    let line = ''
-    const view = openProgress({
-      json: false,
-      terminal: true,
-      quiet: false,
-      write: (text) => (line = text),
-      columns: () => 200,
-      nowMs: () => nowMs,
-    })
-    const show = (afterMs: number, name: string, done: number, total?: number) => {
-      nowMs += afterMs
-      view.show({ kind: 'bytes', name, done, ...(total !== undefined && { total }) })
-      return line
-    }
-    return show
+/** A terminal that shows one line: what stands there once something has happened. */
+function watch() {
+  let nowMs = 0
+  let line = ''
+  const view = openProgress({
+    json: false,
+    terminal: true,
+    quiet: false,
+    write: (text) => (line = text),
+    columns: () => 200,
+    nowMs: () => nowMs,
+  })
+  const show = (afterMs: number, name: string, done: number, total?: number) => {
+    nowMs += afterMs
+    view.show({ kind: 'bytes', name, done, ...(total !== undefined && { total }) })
+    return line
   }
+  return show
+}
 
+describe('progress on a terminal', () => {
   it('tells the rate and the time left once there is a pace', () => {
     const show = watch()
     assert.doesNotMatch(show(0, 'write', 0, 100 * MiB), /\/s/)

@@ -79,15 +79,18 @@ export class GuestWriter implements ExtentSink {
   async #send(at: number, bytes: Uint8Array): Promise<void> {
     this.#rethrow()
     this.#inFlight += bytes.length
-    this.#last = this.#last.then(async () => {
-      try {
-        if (!this.#failed) await this.#target.write(at, bytes)
-      } catch (error) {
-        this.#failed = { error }
-      }
-      this.#inFlight -= bytes.length
-    })
+    this.#last = this.#writeAfter(this.#last, at, bytes)
     if (this.#inFlight > IN_FLIGHT) await this.#last
+  }
+
+  async #writeAfter(before: Promise<void>, at: number, bytes: Uint8Array): Promise<void> {
+    await before
+    try {
+      if (!this.#failed) await this.#target.write(at, bytes)
+    } catch (error) {
+      this.#failed = { error }
+    }
+    this.#inFlight -= bytes.length
   }
 
   #rethrow(): void {

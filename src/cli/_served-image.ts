@@ -1,18 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { Option } from 'commander'
 import { asFileFailure, Failure, systemCode } from '../base/failure.ts'
-import { MiB } from '../base/units.ts'
 import type { Context } from '../base/context.ts'
-import { readInto, type Source } from '../bytes/source.ts'
-import { ContentDigest } from '../formats/content-digest.ts'
-import { type DiskMap, UNIT } from '../formats/disk-map.ts'
+import type { Source } from '../bytes/source.ts'
+import type { DiskMap } from '../formats/disk-map.ts'
 import { adoptDisk } from '../formats/golden.ts'
 import { inspectImage } from '../formats/inspect.ts'
 import { IMAGE_FORMATS, type ImageFormat, openImage } from '../formats/open-image.ts'
 import type { Cli } from './cli.ts'
-
-/** Bytes of a read. */
-const AT_ONCE = MiB
 
 /** The option that says what the image is, for commands that read any. */
 export function imageFormatOption(flag: '--format' | '--input-format'): Option {
@@ -81,44 +76,5 @@ async function demandSafe(
   throw new Failure('IMAGE_UNSAFE', `${path} is not safe to open: ${code}${place}${what}`, {
     details: { findings },
     fix: `See all that was found: ingot inspect ${path}`,
-  })
-}
-
-/**
- * The digest of all that the disk holds; see `content-digest.ts`. What is told about bytes over HTTP
- * (a strong ETag, compressed clusters that are kept) has to change with every one of them, so the whole
- * is read once. Fails with INTERRUPTED, and with what reading fails with.
- */
-export async function readIdentity(
-  { disk, map }: ServedImage,
-  { signal, progress }: Context,
-): Promise<string> {
-  const digest = new ContentDigest()
-  const total = map.dataUnits * map.unit
-  let done = 0
-  let [buffer, other] = [Buffer.allocUnsafeSlow(AT_ONCE), Buffer.allocUnsafeSlow(AT_ONCE)]
-  let before: { first: number; bytes: Buffer } | undefined
-  const digestBefore = () => {
-    if (before === undefined) return
-    const { first, bytes } = before
-    for (let at = 0; at < bytes.length; at += UNIT)
-      digest.add(first + at / UNIT, bytes.subarray(at, at + UNIT))
-  }
-  for (const { offset, length } of map.extents())
-    for (let at = offset; at < offset + length; at += AT_ONCE) {
-      if (signal.aborted) throw new Failure('INTERRUPTED', `${disk.name} was not read to its end`)
-      const bytes = buffer.subarray(0, Math.min(AT_ONCE, offset + length - at))
-      const read = readInto(disk, bytes, at)
-      digestBefore() // while the next part is being read
-      await read
-      before = { first: at / UNIT, bytes }
-      ;[buffer, other] = [other, buffer]
-      done += bytes.length
-      progress({ kind: 'bytes', name: 'read', done, total })
-    }
-  digestBefore()
-  return await digest.end(map, async (unit) => {
-    const at = unit * UNIT
-    return await disk.read(at, Math.min(UNIT, disk.size - at))
   })
 }

@@ -5,7 +5,7 @@ import { formatSize } from '../../base/units.ts'
 import type { ImageFormat } from '../../formats/open-image.ts'
 import type { Listing } from '../../http/listing.ts'
 import { parseListen } from '../_listen.ts'
-import { imageFormatOption, openServedImage, readIdentity } from '../_served-image.ts'
+import { imageFormatOption, openServedImage } from '../_served-image.ts'
 import { formatTable } from '../_table.ts'
 import { untilInterrupted } from '../_until-interrupted.ts'
 import type { Cli, CommandModule } from '../cli.ts'
@@ -45,8 +45,9 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const { viewFormatOf } = await import('../../formats/views.ts')
       const formats = flags.format?.map(viewFormatOf)
       const { openViewServer } = await import('../../http/view-server.ts')
+      const { readContentDigest } = await import('../../formats/read-content-digest.ts')
       await using served = await openServedImage(image, flags.inputFormat, cli)
-      const identity = await readIdentity(served, cli.context)
+      const identity = await readContentDigest(served.disk, served.map, cli.context)
       await using place = await openPlace(flags.keep, cli)
       await using server = await openViewServer(
         { ...served, identity, name: nameOf(image) },

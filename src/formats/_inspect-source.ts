@@ -13,6 +13,7 @@ import {
   noteVirtualSize,
   type Outcome,
   parserFor,
+  wholeSectors,
 } from './_inspection-job.ts'
 import { parseSource } from './_parse-source.ts'
 import { ExtentTableBuilder } from './extent-table.ts'
@@ -39,7 +40,7 @@ export async function inspectSource(source: Source, job: Job): Promise<Outcome> 
   if (decision.kind !== 'raw') return { format: nameOf(decision) }
   noteVirtualSize(source.size, job)
   const partitions = await checkRaw(source, decision.format, findings)
-  return { format: decision.format, virtualSize: source.size, partitions }
+  return { format: decision.format, virtualSize: wholeSectors(source.size), partitions }
 }
 
 async function inspectInOrder(source: Source, job: Job): Promise<Outcome> {

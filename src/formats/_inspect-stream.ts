@@ -12,6 +12,7 @@ import {
   noteVirtualSize,
   type Outcome,
   parserFor,
+  wholeSectors,
 } from './_inspection-job.ts'
 import { KeptDisk } from './_kept-disk.ts'
 import { parseSource } from './_parse-source.ts'
@@ -131,7 +132,7 @@ export class StreamInspection implements AsyncDisposable {
     const disk = this.#kept.toSource('stream', this.#size)
     noteVirtualSize(this.#size, this.#job)
     const partitions = await checkRaw(disk, format, this.#job.findings)
-    return { format, virtualSize: this.#size, partitions }
+    return { format, virtualSize: wholeSectors(this.#size), partitions }
   }
 
   /** Only the end told that it is one; everything it needs is at the end. */
@@ -243,7 +244,7 @@ function packedTrack(packing: StreamPacking, job: Job): Track {
   const ending = endingOf(packing) ?? packing
   return {
     format: packing,
-    push: (chunk) => unpacker.push(chunk),
+    push: (chunk) => unpacker.push(Buffer.from(chunk)), // it keeps what it is given for a while
     get decided() {
       return unpacker.stopped || inner.decided
     },

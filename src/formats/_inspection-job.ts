@@ -1,4 +1,4 @@
-import { formatSize } from '../base/units.ts'
+import { formatSize, SECTOR } from '../base/units.ts'
 import { type Claim, PACKINGS } from './_claim.ts'
 import type { Decision, Level } from './_decide.ts'
 import type { FindingList } from './_findings.ts'
@@ -56,4 +56,9 @@ export function noteVirtualSize(size: number, { findings, limits }: Job): void {
     found: formatSize(size),
     expected: `at most ${formatSize(limits.virtualSize)}`,
   })
+}
+
+/** A disk is whole sectors: what is missing of the last one reads as zeros. */
+export function wholeSectors(size: number): number {
+  return Math.ceil(size / SECTOR) * SECTOR
 }

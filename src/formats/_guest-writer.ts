@@ -1,13 +1,10 @@
-import { KiB, MiB } from '../base/units.ts'
-import { UNIT } from './disk-map.ts'
+import { MiB } from '../base/units.ts'
 import type { ExtentSink } from './_parse-stream.ts'
 
 /** Pieces that go on where the last one ended are written together, up to this many bytes. */
 const GATHER = 1 * MiB
-/** A piece of this size is worth a write of its own. */
-const LARGE = 256 * KiB
-/** Bytes that may be on their way to the disk. */
-const IN_FLIGHT = 8 * MiB
+/** Buffers that may be on their way to the disk. */
+const IN_FLIGHT = 8
 
 interface Target {
   /** Called one at a time. */
@@ -16,11 +13,13 @@ interface Target {
 
 /**
  * Brings a guest's disk from a parser to a writer: in large pieces wherever neighbours come one after
- * the other, and while the parser reads on. Bytes must not be reused by who gives them.
+ * the other, and while the parser reads on. What it is given is copied into buffers that go round, so
+ * whoever gives it may do the same: that costs less than new memory for every piece.
  */
 export class GuestWriter implements ExtentSink {
   readonly #target: Target
-  #gathered = Buffer.alloc(0)
+  readonly #free: Buffer[] = []
+  #gathered: Buffer | undefined
   #start = 0
   #length = 0
   /** The write that was begun last; each begins when the one before it is done. */
@@ -32,18 +31,18 @@ export class GuestWriter implements ExtentSink {
     this.#target = target
   }
 
+  /** `bytes` may be reused when this is done. Fails, late, with what the writer fails with. */
   async write(guest: number, bytes: Uint8Array): Promise<void> {
-    let [at, rest] = [guest, bytes]
-    if (this.#length > 0 && at !== this.#start + this.#length) await this.#flush()
-    while (rest.length > 0) {
-      const whole = Math.floor((at + rest.length) / UNIT) * UNIT - at
-      const isDirect = this.#length === 0 && at % UNIT === 0 && whole >= LARGE
-      const count = isDirect ? whole : Math.min(rest.length, GATHER - (at % GATHER))
-      const part = rest.subarray(0, count)
-      if (isDirect) await this.#send(at, part)
-      else await this.#gather(at, part)
-      at += count
-      rest = rest.subarray(count)
+    if (this.#length > 0 && guest !== this.#start + this.#length) await this.#flush()
+    for (let done = 0; done < bytes.length;) {
+      if (this.#length === 0) this.#start = guest + done
+      this.#gathered ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(GATHER)
+      const room = GATHER - (this.#start % GATHER) - this.#length
+      const part = bytes.subarray(done, done + room)
+      this.#gathered.set(part, this.#length)
+      this.#length += part.length
+      done += part.length
+      if (part.length === room) await this.#flush()
     }
   }
 
@@ -59,38 +58,27 @@ export class GuestWriter implements ExtentSink {
     await this.#last
   }
 
-  /** `bytes` do not cross the end of a block of GATHER bytes. */
-  async #gather(at: number, bytes: Uint8Array): Promise<void> {
-    if (this.#length === 0) {
-      this.#gathered = Buffer.allocUnsafeSlow(GATHER - (at % GATHER))
-      this.#start = at
-    }
-    this.#gathered.set(bytes, this.#length)
-    this.#length += bytes.length
-    if (this.#length === this.#gathered.length) await this.#flush()
-  }
-
   async #flush(): Promise<void> {
-    const bytes = this.#gathered.subarray(0, this.#length)
-    this.#length = 0
-    if (bytes.length > 0) await this.#send(this.#start, bytes)
-  }
-
-  async #send(at: number, bytes: Uint8Array): Promise<void> {
     this.#rethrow()
-    this.#inFlight += bytes.length
-    this.#last = this.#writeAfter(this.#last, at, bytes)
-    if (this.#inFlight > IN_FLIGHT) await this.#last
+    const buffer = this.#gathered
+    if (buffer === undefined) return
+    this.#inFlight++
+    this.#last = this.#writeAfter(this.#last, buffer, this.#length)
+    this.#gathered = undefined
+    this.#length = 0
+    if (this.#inFlight >= IN_FLIGHT) await this.#last
   }
 
-  async #writeAfter(before: Promise<void>, at: number, bytes: Uint8Array): Promise<void> {
+  async #writeAfter(before: Promise<void>, buffer: Buffer, length: number): Promise<void> {
+    const start = this.#start
     await before
     try {
-      if (!this.#failed) await this.#target.write(at, bytes)
+      if (!this.#failed) await this.#target.write(start, buffer.subarray(0, length))
     } catch (error) {
       this.#failed = { error }
     }
-    this.#inFlight -= bytes.length
+    this.#inFlight--
+    this.#free.push(buffer)
   }
 
   #rethrow(): void {

@@ -158,12 +158,14 @@ describe('a file of the same image', () => {
       'vhdx',
       'vdi',
       'vhd, fixed',
+      'raw.gz',
     ]) {
       const image = await IMAGES[name]?.()
       await writeFile(at('image'), image ?? '')
       const [format] = name.split(',')
       await imported(at('image'), { claim: format })
       assert.equal(Buffer.compare(await readFile(at('out/disk')), disk), 0, name)
+      if (name === 'raw.gz') continue
       await using file = await openFileSource(at('image'))
       const parser = parserOf(format as 'qcow2')
       assert.ok(parser)

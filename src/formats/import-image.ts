@@ -8,7 +8,7 @@ import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { formatSize, MiB } from '../base/units.ts'
 import { HashThread } from '../bytes/hash-thread.ts'
-import { openFileSource } from '../bytes/source.ts'
+import { openFileSource, readInto } from '../bytes/source.ts'
 import type { DiskMap } from './disk-map.ts'
 import type { Finding } from './finding.ts'
 import { GuestWriter } from './_guest-writer.ts'
@@ -47,7 +47,7 @@ export interface ImportedDisk {
 }
 
 /**
- * Imports an image from a file or from a stream, whose chunks must not be reused by who sends them.
+ * Imports an image from a file or from a stream, which may reuse a chunk when it is asked for the next.
  * Of what is refused, of what ends too early, and when the signal says stop, nothing is left.
  *
  * Fails with IMAGE_UNSAFE, IMAGE_DIRTY, IMAGE_TRUNCATED, IMAGE_UNREADABLE, FILE_SYSTEM_ENCRYPTED (all
@@ -104,13 +104,18 @@ export async function importImage(
 /** A file as a stream, with the next read under way while the last one is worked on. */
 async function* readFile(path: string): AsyncGenerator<Uint8Array> {
   await using file = await openFileSource(path)
-  const readAt = (at: number) =>
-    at < file.size ? file.read(at, Math.min(READ, file.size - at)) : undefined
+  const buffers = [Buffer.allocUnsafeSlow(READ), Buffer.allocUnsafeSlow(READ)]
+  const readAt = async (at: number) => {
+    const buffer =
+      buffers[(at / READ) % 2]?.subarray(0, Math.max(0, file.size - at)) ?? Buffer.alloc(0)
+    await readInto(file, buffer, at)
+    return buffer
+  }
   let next = readAt(0)
-  for (let at = 0; next !== undefined; at += READ) {
+  for (let at = 0; at < file.size; at += READ) {
     const chunk = await next
-    next = readAt(at + READ)
-    next?.catch(() => {}) // told when it is its turn
+    next = at + READ < file.size ? readAt(at + READ) : Promise.resolve(chunk)
+    next.catch(() => {}) // told when it is its turn
     yield chunk
   }
 }

@@ -1,5 +1,5 @@
 # The tasks of a checkout. `make first-image` and `make test` set up what they need by themselves.
-.PHONY: setup first-image test test-full check format docs bench
+.PHONY: setup first-image test test-full fuzz check format docs bench
 
 first-image: setup
 	@scripts/first-image
@@ -12,6 +12,11 @@ test: setup
 test-full: setup
 	@npm run --silent check
 	@INGOT_TEST_FULL=1 npm run --silent test
+
+# Damages images of every format for as long as you like: make fuzz SECONDS=3600
+SECONDS ?= 120
+fuzz: setup
+	@node_modules/.bin/node test/fuzz/fuzz.ts --seconds $(SECONDS)
 
 setup:
 	@scripts/setup

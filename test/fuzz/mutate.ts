@@ -79,15 +79,15 @@ function change(bytes: Buffer, sectors: readonly number[], random: (n: number) =
       bytes.copyWithin(at, random(bytes.length), random(bytes.length))
       return bytes
     case 3:
-      bytes.fill(random(256), at, at + random(64))
+      bytes.fill(random(256), at, Math.min(at + random(64), bytes.length))
       return bytes
     case 4:
       bytes[at] = (bytes[at] ?? 0) ^ (1 << random(8))
       return bytes
     case 5: {
       // a number that stands elsewhere in the file, so that two things claim one place
-      const from = Math.min(sectors[random(Math.max(sectors.length, 1))] ?? 0, bytes.length - 1)
-      bytes.copy(bytes, at, from + random(64) * 8, from + 512)
+      const from = (sectors[random(Math.max(sectors.length, 1))] ?? 0) + random(64) * 8
+      bytes.set(bytes.subarray(from, from + Math.min(512, bytes.length - at)), at)
       return bytes
     }
     case 6:

@@ -82,10 +82,12 @@ async function parseInChunks(
   file: Buffer,
   chunks: readonly number[],
   limits: Limits = DEFAULT_LIMITS,
+  maxPending = 1000,
 ) {
   const disk = Buffer.alloc(40 * UNIT)
   await using parse = new StreamParse(TOY, {
     limits,
+    maxPending,
     spool: { directory: path(''), limit: 2 ** 30, newId: () => 'x' },
     sink: { write: (guest, bytes) => disk.set(bytes, guest) },
   })
@@ -114,11 +116,11 @@ const layouts = fc
     chunks,
   }))
 
-test('a stream gives what the file gives, whatever its layout and its chunks', async () => {
+test('a stream gives what the file gives, whatever its layout, its chunks and how much is remembered', async () => {
   await fc.assert(
-    fc.asyncProperty(layouts, async ({ file, chunks }) => {
+    fc.asyncProperty(layouts, fc.constantFrom(1, 7, 1000), async ({ file, chunks }, most) => {
       const random = await openDisk(memorySource(file), TOY)
-      const { disk, parsed } = await parseInChunks(file, chunks)
+      const { disk, parsed } = await parseInChunks(file, chunks, DEFAULT_LIMITS, most)
       assert.equal(parsed.disk?.virtualSize, 40 * UNIT)
       assert.deepEqual(disk, Buffer.from(await random.read(0, random.size)))
       assert.deepEqual(

@@ -5,8 +5,9 @@ import { ExtentTableBuilder } from './extent-table.ts'
 import { parseSource } from './_parse-source.ts'
 import { type Parsed, ParserRun } from './_parsing.ts'
 import { PendingExtents } from './_pending-extents.ts'
-import { type Ask, type DiskParser, type Extent, type Limits, MAX_TAIL } from './parser.ts'
+import { type Ask, type DiskParser, type Extent, type Limits } from './parser.ts'
 import { Spool, type SpoolOptions } from './_spool.ts'
+import { StreamTail } from './_stream-tail.ts'
 import { UnpackQueue } from './_unpack-queue.ts'
 
 /** What is read back from the spool at once. */
@@ -27,6 +28,8 @@ export interface StreamOptions {
   readonly spool: SpoolOptions
   readonly sink: ExtentSink
   readonly now?: () => Date
+  /** Extents that are remembered until their bytes come; above that, everything is put aside. */
+  readonly maxPending?: number
 }
 
 export interface StreamParsed extends Parsed {
@@ -46,8 +49,8 @@ export class StreamParse {
   readonly #options: StreamOptions
   readonly #run: ParserRun
   readonly #spool: Spool
-  readonly #pending = new PendingExtents()
-  readonly #tail = new Tail()
+  readonly #pending: PendingExtents
+  readonly #tail = new StreamTail()
   /** Announced for bytes that have passed, in part at least. */
   #late: Extent[] = []
   #position = 0
@@ -71,6 +74,7 @@ export class StreamParse {
     this.#parser = parser
     this.#options = options
     this.#spool = new Spool(options.spool)
+    this.#pending = new PendingExtents(options.maxPending)
     this.#unpacking = new UnpackQueue({
       write: (guest, bytes) => options.sink.write(guest, bytes),
       damaged: (at, found) => this.#note('CONTENT_DAMAGED', at, found),
@@ -343,24 +347,6 @@ export class StreamParse {
     this.#active = undefined
     this.#ask = undefined
     this.#run.note(code, { at, found })
-  }
-}
-
-/** The last bytes of a stream. */
-class Tail {
-  readonly #bytes = Buffer.alloc(MAX_TAIL)
-
-  push(chunk: Uint8Array): void {
-    const part = chunk.subarray(Math.max(0, chunk.length - MAX_TAIL))
-    if (part.length < MAX_TAIL) this.#bytes.copyWithin(0, part.length)
-    this.#bytes.set(part, MAX_TAIL - part.length)
-  }
-
-  /** Bytes of a stream that is at `position`; undefined when they are not among the last. */
-  read(at: number, length: number, position: number): Uint8Array | undefined {
-    const start = at - position + MAX_TAIL
-    if (at < 0 || start < 0 || start + length > MAX_TAIL) return undefined
-    return Buffer.from(this.#bytes.subarray(start, start + length))
   }
 }
 

@@ -8,9 +8,14 @@ const MAX_PENDING = 512 * 1024
  * Extents that go on where the one before them ends are kept as one.
  */
 export class PendingExtents {
+  readonly #most: number
   readonly #heap: Extent[] = []
   /** Announced last, not in the heap yet, since it may still grow. */
   #last: { -readonly [Key in keyof Extent]: Extent[Key] } | undefined
+
+  constructor(most: number = MAX_PENDING) {
+    this.#most = most
+  }
 
   /** False when there are too many. */
   add(extent: Extent): boolean {
@@ -24,7 +29,7 @@ export class PendingExtents {
       last.length += extent.length
       return true
     }
-    if (this.#heap.length >= MAX_PENDING) return false
+    if (this.#heap.length >= this.#most) return false
     this.#settle()
     this.#last = { ...extent }
     return true

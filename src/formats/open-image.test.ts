@@ -61,12 +61,19 @@ describe('an image is opened by its content', () => {
     assert.equal(Buffer.from(await image.disk.read(1080, 2)).toString('hex'), '53ef')
   })
 
-  it('VDI', async () => {
-    await runTool(['qemu-img', 'convert', '-O', 'vdi', at('disk'), at('other')])
-    await using image = await openImage(at('other'))
-    assert.deepEqual([image.format, image.disk.size], ['vdi', MiB])
-    assert.equal(Buffer.from(await image.disk.read(1080, 2)).toString('hex'), '53ef')
-  })
+  for (const [written, format] of [
+    ['vdi', 'vdi'],
+    ['vhdx', 'vhdx'],
+    ['vmdk', 'vmdk'],
+    ['vpc', 'vhd'],
+  ] as const)
+    it(`${format}, to be read`, async () => {
+      const size = written === 'vpc' ? ['-o', 'force_size=on'] : []
+      await runTool(['qemu-img', 'convert', '-O', written, ...size, at('disk'), at('other')])
+      await using image = await openImage(at('other'))
+      assert.deepEqual([image.format, image.disk.size], [format, MiB])
+      assert.equal(Buffer.from(await image.disk.read(1080, 2)).toString('hex'), '53ef')
+    })
 
   it('or as the caller says, who may know better', async () => {
     assert.equal(await openedAs(at('really.raw'), 'raw'), 'raw')

@@ -1,7 +1,7 @@
 /** `ingot convert` as a process, with qemu-img as the judge of what it writes and the maker of what it reads. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import {
@@ -122,6 +122,19 @@ describe('converting', { skip }, () => {
     await convertWell(at('disk.raw'), at('stream.vmdk'), '--compress=zlib', '--keep', at('kept'))
     await compare(at('stream.vmdk'), 'vmdk')
     assert.equal((await readdir(at('kept'))).length, 2)
+  })
+
+  it('does not take what was kept of a disk that was changed since', async () => {
+    const changed = at('changed.raw')
+    await copyFile(at('disk.raw'), changed)
+    await convertWell(changed, at('before.qcow2'), '--compress=zlib', '--keep', at('kept'))
+    const [first] = JSON.parse(
+      (await runTool([INGOT, 'map', changed, '--format', 'raw', '--json'])).toString(),
+    ).extents as { offset: number }[]
+    await using file = await open(changed, 'r+')
+    await file.write('other', (first?.offset ?? 0) + 10_000) // far from where a unit begins
+    await convertWell(changed, at('after.qcow2'), '--compress=zlib', '--keep', at('kept'))
+    await runTool(['qemu-img', 'compare', '-f', 'raw', '-F', 'qcow2', changed, at('after.qcow2')])
   })
 
   it('reads standard input and writes standard output', async () => {

@@ -19,7 +19,6 @@ import { openFileSource, type Source } from '../bytes/source.ts'
 import { writeWholeFile } from '../bytes/whole-file.ts'
 import { type ClusterStore, makeClusterStore, openClusterStore } from './cluster-store.ts'
 import type { ClusterCodec } from './cluster-index.ts'
-import { ContentDigest } from './content-digest.ts'
 import { DiskThreads } from './_disk-threads.ts'
 import { type DiskMap, UNIT } from './disk-map.ts'
 import { adoptDisk, type Golden, goldenOf } from './golden.ts'
@@ -28,6 +27,7 @@ import { importImage } from './import-image.ts'
 import { inspectImage } from './inspect.ts'
 import type { Disk } from './open-disk.ts'
 import { type ImageFormat, IMAGE_FORMATS, openImage } from './open-image.ts'
+import { readContentDigest } from './read-content-digest.ts'
 import { openSparseWriter } from './sparse-writer.ts'
 import type { View, ViewFormat } from './view.ts'
 import { makeView, viewFormatOf } from './views.ts'
@@ -107,7 +107,10 @@ export async function convertImage(options: ConvertOptions, context: Context): P
     virtualSize: golden.map.size,
     dataSize: golden.map.dataUnits * UNIT,
     identity: golden.identity,
-    ...(sha256 !== undefined && { sha256, contentDigest: await contentDigestOf(golden) }),
+    ...(sha256 !== undefined && {
+      sha256,
+      contentDigest: await readContentDigest(golden.disk, golden.map, context),
+    }),
   }
 }
 
@@ -212,13 +215,14 @@ async function importInput(
 /** The compressed clusters, if the format needs them: kept ones, or made now. */
 async function openStore(
   { needs, smallestOf }: ViewFormat,
-  { golden: { disk, map, identity } }: OpenInput,
+  { golden: { disk, map } }: OpenInput,
   { keep, level, output, tempDir }: Options,
   context: Context,
 ): Promise<ClusterStore | undefined> {
   if (needs === 'map') return undefined
   if (keep !== undefined) {
-    const path = join(keep, `${identity}-${level ?? 'default'}.${needs}`)
+    const content = await readContentDigest(disk, map, context) // the identity is too weak for that
+    const path = join(keep, `${content}-${level ?? 'default'}.${needs}`)
     const kept = await openKept(path, needs, map)
     if (kept) return kept
     await mkdir(keep, { recursive: true })
@@ -287,14 +291,4 @@ async function write(
     { sync: false },
   )
   return hash?.digest('hex')
-}
-
-/** The digest of what a disk holds. */
-async function contentDigestOf({ disk, map }: Golden): Promise<string> {
-  const digest = new ContentDigest()
-  const read = async (unit: number) =>
-    await disk.read(unit * UNIT, Math.min(UNIT, disk.size - unit * UNIT))
-  for (let unit = map.next(0, true); unit < map.units; unit = map.next(unit + 1, true))
-    digest.add(unit, await read(unit))
-  return await digest.end(map, read)
 }

@@ -21,7 +21,6 @@ type Making = Omit<ClusterStoreOptions, 'codec' | 'path'> & {
 export class ClusterStores implements AsyncDisposable {
   readonly #making: Making
   readonly #context: Context
-  readonly #end = new AbortController()
   readonly #opened = new Map<ClusterCodec, Promise<ClusterStore>>()
   readonly #ready = new Map<ClusterCodec, ClusterStore>()
   readonly #done = new Map<ClusterCodec, number>()
@@ -55,9 +54,8 @@ export class ClusterStores implements AsyncDisposable {
     return this.#done.get(codec)
   }
 
-  /** Stops what is being made, and closes. */
+  /** Closes; what is being made is interrupted by the context's signal. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end.abort()
     for (const opened of await Promise.allSettled(this.#opened.values()))
       if (opened.status === 'fulfilled') await opened.value[Symbol.asyncDispose]()
   }
@@ -68,7 +66,7 @@ export class ClusterStores implements AsyncDisposable {
     const path = join(directory, `${name}-level-${making.level ?? 'default'}.${codec}`)
     const kept = await this.#openKept(path, codec)
     if (kept !== undefined) return kept
-    const { log, signal } = this.#context
+    const { log } = this.#context
     log.info('clusters.make', { codec, path })
     const progress: Context['progress'] = (event) => {
       if (event.kind === 'bytes' && event.total) this.#done.set(codec, event.done / event.total)
@@ -76,10 +74,7 @@ export class ClusterStores implements AsyncDisposable {
     }
     this.#done.set(codec, 0)
     try {
-      return await makeClusterStore(
-        { ...making, codec, path },
-        { ...this.#context, progress, signal: AbortSignal.any([signal, this.#end.signal]) },
-      )
+      return await makeClusterStore({ ...making, codec, path }, { ...this.#context, progress })
     } finally {
       this.#done.delete(codec)
     }

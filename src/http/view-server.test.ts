@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { describe, it } from 'node:test'
@@ -85,6 +86,14 @@ describe('a view server', () => {
     await using second = await serve({}, brokenDisk)
     const again = await fetch(new URL('/disk.raw.gz', second.url))
     assert.ok(gunzipSync(await again.bytes()).equals(content), 'from what the first one kept')
+  })
+
+  it('gives an appliance whose manifest tells the digest of its disk', async () => {
+    await using server = await serve()
+    const ova = Buffer.from(await (await fetch(new URL('/disk.ova', server.url))).bytes())
+    const vmdk = await (await fetch(new URL('/disk-vmdk-stream.vmdk', server.url))).bytes()
+    assert.ok(ova.includes(hash('sha256', vmdk)), 'the manifest')
+    assert.ok(ova.includes(vmdk), 'the disk')
   })
 
   it('makes a kept store again that is damaged', async () => {

@@ -8,9 +8,11 @@ import { type AddressInfo, isIP } from 'node:net'
 import type { Context } from '../base/context.ts'
 import { asFileFailure, Failure, FAILURES, messageOf, systemCode } from '../base/failure.ts'
 import type { Source } from '../bytes/source.ts'
+import type { ClusterCodec } from '../formats/cluster-index.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
-import type { View, ViewFormat } from '../formats/view.ts'
+import type { View, ViewFormat, ViewInput } from '../formats/view.ts'
 import { makeView, VIEW_FORMATS } from '../formats/views.ts'
+import { readVmdkDigest } from '../formats/vmdk-digest.ts'
 import { ClusterStores } from './_cluster-stores.ts'
 import { type ListedFormat, type Listing, toPage } from './listing.ts'
 import { sendView, type ServedView } from './send-view.ts'
@@ -108,26 +110,31 @@ function asListenFailure(error: unknown, { host, port }: ViewServerOptions): Fai
 class Handler implements AsyncDisposable {
   readonly #served: ServedDisk
   readonly #context: Context
+  readonly #end = new AbortController()
   readonly #patienceMs: number
   readonly #localOnly: boolean
   readonly #stores: ClusterStores
   /** By the path at which each stands. */
   readonly #formats: ReadonlyMap<string, ViewFormat>
   readonly #views = new Map<ViewFormat, View>()
+  #vmdkDigest: Promise<string> | undefined
 
   constructor(served: ServedDisk, options: ViewServerOptions, context: Context) {
     const { disk, map, identity } = served
     this.#served = served
-    this.#context = context
+    this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#end.signal]) }
     this.#patienceMs = options.patienceMs ?? 20_000
     this.#localOnly = isLoopback(options.host)
     const stored = { disk, map, identity, directory: options.storeDirectory, level: options.level }
-    this.#stores = new ClusterStores(stored, context)
+    this.#stores = new ClusterStores(stored, this.#context)
     const formats = options.formats ?? VIEW_FORMATS
     this.#formats = new Map(formats.map((format) => [pathOf(format), format]))
   }
 
+  /** Stops what is being made; who waits for it is told so. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort()
+    await this.#vmdkDigest?.catch(() => {})
     await this.#stores[Symbol.asyncDispose]()
   }
 
@@ -141,8 +148,9 @@ class Handler implements AsyncDisposable {
     const { name, summary, needs } = format
     try {
       const clusters = needs === 'map' ? undefined : this.#stores.ready(needs)?.index
-      if (needs === 'map' || clusters !== undefined) {
-        const { length, etag } = this.#make(format, clusters)
+      const known = this.#views.has(format) || needs === 'map'
+      if (known || (clusters !== undefined && format.usesVmdkDigest !== true)) {
+        const { length, etag } = this.#make(format, { clusters })
         return { name, summary, url, state: 'ready', length, etag }
       }
       const atWork = this.#stores.progress(needs) !== undefined
@@ -202,34 +210,47 @@ class Handler implements AsyncDisposable {
     const { mediaType, needs } = format
     const fileName = path.slice(1).replace(/^disk/, () => name)
     if (needs === 'map') return { view: this.#make(format), origins: { disk }, mediaType, fileName }
-    const store = await this.#waitFor(needs)
-    const view = this.#make(format, store.index)
-    return { view, origins: { disk, store: store.payload }, mediaType, fileName }
+    const { payload, ...parts } = await this.#inTime(this.#prepare(format, needs), needs)
+    const view = this.#make(format, parts)
+    return { view, origins: { disk, store: payload }, mediaType, fileName }
+  }
+
+  /** What a compressed format is made of. */
+  async #prepare(format: ViewFormat, codec: ClusterCodec) {
+    const { index: clusters, payload } = await this.#stores.open(codec)
+    if (format.usesVmdkDigest !== true) return { clusters, payload }
+    const { map, identity } = this.#served
+    this.#vmdkDigest ??= readVmdkDigest({ map, identity, clusters }, payload, this.#context.signal)
+    try {
+      return { clusters, payload, vmdkDigest: await this.#vmdkDigest }
+    } catch (error) {
+      this.#vmdkDigest = undefined // the next request tries again
+      throw error
+    }
   }
 
   /** Fails with NOT_READY when it takes long; the work goes on. */
-  async #waitFor(codec: 'deflate' | 'zstd') {
-    const opening = this.#stores.open(codec)
-    opening.catch(() => {}) // told to whoever asks next
+  async #inTime<Value extends object>(work: Promise<Value>, codec: ClusterCodec): Promise<Value> {
+    work.catch(() => {}) // told to whoever asks next
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, this.#patienceMs, undefined)
     })
     try {
-      const store = await Promise.race([opening, patience])
-      if (store !== undefined) return store
+      const value = await Promise.race([work, patience])
+      if (value !== undefined) return value
     } finally {
       clearTimeout(timer)
     }
-    const percent = Math.floor((this.#stores.progress(codec) ?? 0) * 100)
+    const percent = Math.floor((this.#stores.progress(codec) ?? 1) * 100)
     throw new Failure('NOT_READY', `the disk is being compressed (${percent} %)`, {
       details: { percent },
     })
   }
 
-  #make(format: ViewFormat, clusters?: Parameters<typeof makeView>[1]['clusters']): View {
+  #make(format: ViewFormat, parts: Pick<ViewInput, 'clusters' | 'vmdkDigest'> = {}): View {
     const { map, identity } = this.#served
-    const view = this.#views.get(format) ?? makeView(format.name, { map, identity, clusters })
+    const view = this.#views.get(format) ?? makeView(format.name, { map, identity, ...parts })
     this.#views.set(format, view)
     return view
   }

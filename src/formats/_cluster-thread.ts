@@ -77,7 +77,7 @@ interface Payload {
 
 /** zlib's form of deflate comes with the Adler-32 of the cluster, which is then free. */
 function deflate(cluster: Uint8Array, level: number, windowBits: number): Payload {
-  const stream = deflateSync(cluster, { level, windowBits, memLevel: 8, chunkSize: DEFLATED })
+  const stream = deflateSync(cluster, { level, windowBits, memLevel: 9, chunkSize: DEFLATED })
   const end = stream.length - ADLER
   return { payload: stream.subarray(ZLIB_HEAD, end), adler: stream.readUInt32BE(end) }
 }

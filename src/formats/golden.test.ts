@@ -31,9 +31,9 @@ async function writeRaw(path: string, size: number, parts: readonly Part[]): Pro
     await file.write(Buffer.alloc(Math.min(length, size - offset), value), 0, null, offset)
 }
 
-async function adopt(path: string, format: 'raw' | 'qcow2') {
+async function adopt(path: string, format: 'raw' | 'qcow2', threads?: DiskThreads) {
   await using image = await openImage(path, { format })
-  const { map, identity } = await adoptDisk(image.disk, image.file, context)
+  const { map, identity } = await adoptDisk(image.disk, image.file, context, threads)
   return { map, identity }
 }
 
@@ -54,7 +54,7 @@ describe('adopting an image', () => {
     await fc.assert(
       fc.asyncProperty(disks, async ([size, parts]) => {
         await writeRaw(at('disk.raw'), size, parts)
-        const raw = await adopt(at('disk.raw'), 'raw')
+        const raw = await adopt(at('disk.raw'), 'raw', threads)
         await using source = await openFileSource(at('disk.raw'))
         for (let unit = 0; unit < raw.map.units; unit++) {
           const from = unit * UNIT
@@ -72,7 +72,7 @@ describe('adopting an image', () => {
           const origins = { disk: source, file: source }
           await writeView(view, origins, { file, name: 'disk' }, { threads, calls }, context)
         }
-        assert.deepEqual(await adopt(at('disk.qcow2'), 'qcow2'), raw)
+        assert.deepEqual(await adopt(at('disk.qcow2'), 'qcow2', threads), raw)
       }),
       { numRuns: 25 },
     )

@@ -39,6 +39,35 @@ export async function writeWholeFile<T>(
   }
 }
 
+/**
+ * As `writeWholeFile`, for files that belong together, and for programs that write files themselves:
+ * `fill` is given a path for each, at which there is nothing yet, and makes them all. They take their
+ * names one right after the other, the first one last: where it is, the others are.
+ */
+export async function writeWholeFiles<T>(
+  paths: readonly [string, ...string[]],
+  label: string,
+  fill: (workingPaths: string[]) => Promise<T>,
+): Promise<T> {
+  const working = paths.map((path) => workingPath(path, label))
+  try {
+    for (const path of paths) await removeLeftovers(path)
+    const result = await fill(working)
+    for (const path of working) {
+      await using file = await open(path, 'r')
+      await file.sync()
+    }
+    for (const [index, path] of [...paths.entries()].reverse())
+      await rename(working[index] ?? path, path)
+    for (const directory of new Set(paths.map((path) => dirname(path))))
+      await syncDirectory(directory)
+    return result
+  } catch (error) {
+    for (const path of working) await rm(path, { force: true })
+    throw asFileFailure(error, paths[0])
+  }
+}
+
 /** So that the name is on the disk too. */
 export async function syncDirectory(path: string): Promise<void> {
   await using directory = await open(path)

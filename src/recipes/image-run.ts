@@ -7,7 +7,14 @@ import { asFileFailure, Failure, isFailure, systemCode } from '../base/failure.t
 import { findWorkingFiles, removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { runProcess } from '../base/process.ts'
 import { openImage, WORK_FORMATS } from '../formats/open-image.ts'
-import { type ImageOptions, type ImageVia, openImageRemote } from '../remotes/open-image.ts'
+import {
+  demandTrust,
+  type ImageOptions,
+  type ImageVia,
+  openImageRemote,
+  viaForCommands,
+  WAYS,
+} from '../remotes/open-image.ts'
 import type { Remote } from '../remotes/remote.ts'
 import type { Recipe } from './recipe.ts'
 import { leavesOf, type Report } from './report.ts'
@@ -149,26 +156,6 @@ async function openFor(
     { ...options, path, name: basename(options.path), via, access, accelerator },
     context,
   )
-}
-
-const WAYS: Readonly<Record<ImageVia, string>> = {
-  read: 'by reading',
-  sandbox: 'in the sandbox',
-  appliance: 'in the appliance',
-}
-
-/** The way for runs that need commands: this host itself only if it may and can. */
-function viaForCommands(trusted: boolean): ImageVia {
-  return trusted && process.getuid?.() === 0 ? 'sandbox' : 'appliance'
-}
-
-function demandTrust(via: ImageVia, trusted: boolean): ImageVia {
-  if (via === 'sandbox' && !trusted)
-    throw new Failure(
-      'NEEDS_TRUST',
-      "the sandbox mounts the image with this host's kernel and runs its programs on it, which only a trusted image may have",
-    )
-  return via
 }
 
 /** The image itself, links followed; refuses what could not be replaced in the end. */

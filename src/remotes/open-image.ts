@@ -1,4 +1,5 @@
 import type { Context } from '../base/context.ts'
+import { Failure } from '../base/failure.ts'
 import { openRemote } from './open-remote.ts'
 import type { Remote, RemoteDriver } from './remote.ts'
 
@@ -26,6 +27,28 @@ export interface ImageOptions {
 export async function openImageRemote(options: ImageOptions, context: Context): Promise<Remote> {
   const { via, ...rest } = options
   return openRemote(await DRIVERS[via](rest, context), context)
+}
+
+/** The way for runs that need commands: this host itself only if it may and can. */
+export function viaForCommands(trusted: boolean): ImageVia {
+  return trusted && process.getuid?.() === 0 ? 'sandbox' : 'appliance'
+}
+
+/** The same way, if the image may be reached by it. Fails with NEEDS_TRUST. */
+export function demandTrust(via: ImageVia, trusted: boolean): ImageVia {
+  if (via === 'sandbox' && !trusted)
+    throw new Failure(
+      'NEEDS_TRUST',
+      "the sandbox mounts the image with this host's kernel and runs its programs on it, which only a trusted image may have",
+    )
+  return via
+}
+
+/** How a user is told of a way into an image. */
+export const WAYS: Readonly<Record<ImageVia, string>> = {
+  read: 'by reading',
+  sandbox: 'in the sandbox',
+  appliance: 'in the appliance',
 }
 
 type Open = (options: Omit<ImageOptions, 'via'>, context: Context) => Promise<RemoteDriver>

@@ -1,9 +1,10 @@
-/** The thread behind `inspect.ts`: inspects one file, or the content it is sent, and answers. */
+/** The thread behind `inspect.ts`: inspects files, or the content it is sent, one after the other. */
 import { randomUUID } from 'node:crypto'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { isFailure } from '../base/failure.ts'
 import { openFileSource } from '../bytes/source.ts'
 import { inspectSource } from './_inspect-source.ts'
+import type { Job } from './_inspection-job.ts'
 import { StreamInspection } from './_inspect-stream.ts'
 import {
   type Inspection,
@@ -13,37 +14,44 @@ import {
   toInspection,
 } from './inspect.ts'
 
-const { path, options } = workerData as ThreadOrder
-const port = parentPort
-const job = makeJob(options, { now: () => new Date(), newId: randomUUID })
-const answer = (message: ThreadAnswer) => port?.postMessage(message)
+/** A block of a stream; null behind the last. */
+type Block = Uint8Array | null
 
-async function inspectFile(file: string): Promise<Inspection> {
-  await using source = await openFileSource(file)
+const port = parentPort
+const answer = (message: ThreadAnswer) => port?.postMessage(message)
+let takeBlock: (block: Block) => void = () => {}
+
+port?.on('message', (message: ThreadOrder | Block) => {
+  if (message === null || message instanceof Uint8Array) takeBlock(message)
+  else void carryOut(message) // what it throws ends the thread, which is told
+})
+
+async function carryOut({ path, options }: ThreadOrder): Promise<void> {
+  const job = makeJob(options, { now: () => new Date(), newId: randomUUID })
+  try {
+    const inspection = await (path === undefined ? inspectBlocks(job) : inspectFile(path, job))
+    answer({ kind: 'inspection', inspection })
+  } catch (error) {
+    if (!isFailure(error)) throw error
+    const details = { ...error.details }
+    answer({ kind: 'failure', code: error.code, message: error.message, details })
+  }
+}
+
+async function inspectFile(path: string, job: Job): Promise<Inspection> {
+  await using source = await openFileSource(path)
   return toInspection(await inspectSource(source, job), job, source.size)
 }
 
-/** Content comes in messages, one at a time; null says that it has ended. */
-async function inspectMessages(): Promise<Inspection> {
+async function inspectBlocks(job: Job): Promise<Inspection> {
   await using stream = new StreamInspection(job)
   let size = 0
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  port?.on('message', (chunk: Uint8Array | null) => {
-    if (chunk === null) return resolve()
-    size += chunk.length
-    stream.push(chunk).then(() => answer({ kind: 'next', decided: stream.decided }), reject)
-  })
+  takeBlock = (block) => {
+    if (block === null) return resolve()
+    size += block.length
+    stream.push(block).then(() => answer({ kind: 'next', decided: stream.decided }), reject)
+  }
   await promise
   return toInspection(await stream.end(), job, size)
-}
-
-try {
-  const inspection = await (path === undefined ? inspectMessages() : inspectFile(path))
-  answer({ kind: 'inspection', inspection })
-} catch (error) {
-  if (!isFailure(error)) throw error
-  const details = { ...error.details }
-  answer({ kind: 'failure', code: error.code, message: error.message, details })
-} finally {
-  port?.close()
 }

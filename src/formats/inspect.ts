@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Context } from '../base/context.ts'
-import { Failure, type FailureCode, messageOf, systemCode } from '../base/failure.ts'
+import { Failure, type FailureCode, isFailure, messageOf, systemCode } from '../base/failure.ts'
 import { GiB, MiB, TiB } from '../base/units.ts'
 import { parseClaim } from './_claim.ts'
 import { FindingList } from './_findings.ts'
@@ -123,9 +123,35 @@ export function toInspection(outcome: Outcome, { claim, findings }: Job, size: n
   }
 }
 
-/** What the thread is told, and what it answers. */
+/**
+ * Inspects a file, in a thread of its own. Fails with FORMAT_UNKNOWN, FILE_NOT_FOUND, FILE_UNREADABLE,
+ * NO_SPACE, TOOL_MISSING (xz or bzip2), INTERRUPTED; whatever the content does is a finding.
+ */
+export async function inspectImage(
+  path: string,
+  options: InspectOptions,
+  context: Context,
+): Promise<Inspection> {
+  await using thread = new InspectionThread()
+  return await thread.inspectImage(path, options, context)
+}
+
+/**
+ * As `inspectImage`, for content that cannot be read twice: a pipe, a download. Not all of it is read
+ * when the verdict is clear before its end.
+ */
+export async function inspectStream(
+  chunks: AsyncIterable<Uint8Array>,
+  options: InspectOptions,
+  context: Context,
+): Promise<Inspection> {
+  await using thread = new InspectionThread()
+  return await thread.inspectStream(chunks, options, context)
+}
+
+/** What the thread is told; the content of a stream follows in blocks, and null behind the last. */
 export interface ThreadOrder {
-  /** The file; undefined when its content comes in messages, each of which is answered by `next`. */
+  /** The file; undefined when its content comes in blocks, each of which is answered by `next`. */
   readonly path: string | undefined
   readonly options: InspectOptions
 }
@@ -139,35 +165,105 @@ export type ThreadAnswer =
       readonly details: Record<string, unknown>
     }
 
-/**
- * Inspects a file, in a thread of its own. Fails with FORMAT_UNKNOWN, FILE_NOT_FOUND, FILE_UNREADABLE,
- * NO_SPACE, TOOL_MISSING (xz or bzip2), INTERRUPTED; whatever the content does is a finding.
- */
-export async function inspectImage(
-  path: string,
-  options: InspectOptions,
-  context: Context,
-): Promise<Inspection> {
-  return await inThread({ path, options }, context, async () => {})
-}
+/** Gives the thread what it needs beside its order. */
+type Feed = (worker: Worker, answered: () => Promise<boolean>) => Promise<void>
 
 /**
- * As `inspectImage`, for content that cannot be read twice: a pipe, a download. Not all of it is read
- * when the verdict is clear before its end.
+ * A thread for many inspections, one after the other, since starting one takes longer than most of
+ * them. It is started when it is needed, and ended whenever it does not answer as it should.
  */
-export async function inspectStream(
-  chunks: AsyncIterable<Uint8Array>,
-  options: InspectOptions,
-  context: Context,
-): Promise<Inspection> {
-  return await inThread({ path: undefined, options }, context, async (worker, answered) => {
-    for await (const block of inBlocks(chunks)) {
-      const taken = answered()
-      worker.postMessage(block, [block.buffer])
-      if (await taken) break
+export class InspectionThread implements AsyncDisposable {
+  #worker: Worker | undefined
+
+  /** As the function of this name. */
+  async inspectImage(path: string, options: InspectOptions, context: Context): Promise<Inspection> {
+    return await this.#carryOut({ path, options }, context, async () => {})
+  }
+
+  /** As the function of this name. */
+  async inspectStream(
+    chunks: AsyncIterable<Uint8Array>,
+    options: InspectOptions,
+    context: Context,
+  ): Promise<Inspection> {
+    return await this.#carryOut({ path: undefined, options }, context, async (worker, answered) => {
+      for await (const block of inBlocks(chunks)) {
+        const taken = answered()
+        worker.postMessage(block, [block.buffer])
+        if (await taken) break
+      }
+      worker.postMessage(null)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.terminate()
+  }
+
+  async #carryOut(order: ThreadOrder, context: Context, feed: Feed): Promise<Inspection> {
+    if (order.options.claim !== undefined) parseClaim(order.options.claim)
+    const { signal } = context
+    if (signal.aborted) throw new Failure('INTERRUPTED', 'the inspection was interrupted')
+    const worker = (this.#worker ??= startWorker())
+    const limitMs = order.options.limits?.timeMs ?? INSPECTION_LIMITS.timeMs
+    let next = Promise.withResolvers<boolean>()
+    const answered = async () => {
+      next = Promise.withResolvers<boolean>()
+      return await next.promise
     }
-    worker.postMessage(null)
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadAnswer>()
+    const giveUp = (code: FindingCode, found: string) => {
+      resolve({ kind: 'inspection', inspection: refusal(order, code, found) })
+      void this[Symbol.asyncDispose]()
+    }
+    const onMessage = (answer: ThreadAnswer) => {
+      if (answer.kind === 'next') next.resolve(answer.decided)
+      else resolve(answer)
+    }
+    const onError = (error: unknown) => {
+      context.log.error('inspection.failed', { path: order.path, error: messageOf(error) })
+      const isMemory = systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY'
+      if (isMemory) giveUp('LIMIT_REACHED', `more than ${HEAP_MIB} MiB of memory`)
+      else giveUp('INSPECTION_FAILED', messageOf(error))
+    }
+    const onExit = () => giveUp('INSPECTION_FAILED', 'the thread ended without an answer')
+    const onAbort = () => reject(new Failure('INTERRUPTED', 'the inspection was interrupted'))
+    const late = () => giveUp('LIMIT_REACHED', `more than ${limitMs} ms of work`)
+    const timer = setTimeout(late, limitMs + GRACE_MS)
+    signal.addEventListener('abort', onAbort, { once: true })
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
+    try {
+      worker.postMessage(order)
+      feed(worker, answered).catch(reject)
+      return inspectionOf(await promise)
+    } catch (error) {
+      const isAnswer = isFailure(error) && order.path !== undefined && !signal.aborted
+      if (!isAnswer) await this[Symbol.asyncDispose]() // it may be in the middle of something
+      throw error
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
+      next.resolve(true)
+    }
+  }
+}
+
+function inspectionOf(answer: ThreadAnswer): Inspection {
+  if (answer.kind === 'inspection') return answer.inspection
+  if (answer.kind === 'next') throw new Error('the thread answered out of turn')
+  throw new Failure(answer.code, answer.message, { details: answer.details })
+}
+
+function startWorker(): Worker {
+  const file = new URL(`./_inspect-thread${extname(import.meta.filename)}`, import.meta.url)
+  const worker = new Worker(file, {
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_MIB },
   })
+  worker.on('error', () => {}) // told by who waits for an answer
+  return worker
 }
 
 /** The same bytes in blocks of 1 MiB, of which each has its memory for itself. */
@@ -188,57 +284,6 @@ async function* inBlocks(
       filled = 0
     }
   if (filled > 0) yield block.slice(0, filled)
-}
-
-/** Starts the thread, lets `feed` give it what it needs, and waits for its answer. */
-async function inThread(
-  order: ThreadOrder,
-  context: Context,
-  feed: (worker: Worker, answered: () => Promise<boolean>) => Promise<void>,
-): Promise<Inspection> {
-  if (order.options.claim !== undefined) parseClaim(order.options.claim)
-  const { signal } = context
-  if (signal.aborted) throw new Failure('INTERRUPTED', 'the inspection was interrupted')
-  const file = new URL(`./_inspect-thread${extname(import.meta.filename)}`, import.meta.url)
-  const worker = new Worker(file, {
-    workerData: order,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_MIB },
-  })
-  const limitMs = order.options.limits?.timeMs ?? INSPECTION_LIMITS.timeMs
-  let next = Promise.withResolvers<boolean>()
-  const answered = async () => {
-    next = Promise.withResolvers<boolean>()
-    return await next.promise
-  }
-  const { promise, resolve, reject } = Promise.withResolvers<Inspection>()
-  const refuse = (code: FindingCode, found: string) => resolve(refusal(order, code, found))
-  const onAbort = () => reject(new Failure('INTERRUPTED', 'the inspection was interrupted'))
-  const timer = setTimeout(
-    () => refuse('LIMIT_REACHED', `more than ${limitMs} ms of work`),
-    limitMs + GRACE_MS,
-  )
-  signal.addEventListener('abort', onAbort, { once: true })
-  worker.on('message', (answer: ThreadAnswer) => {
-    if (answer.kind === 'next') next.resolve(answer.decided)
-    else if (answer.kind === 'inspection') resolve(answer.inspection)
-    else reject(new Failure(answer.code, answer.message, { details: answer.details }))
-  })
-  worker.once('error', (error) => {
-    context.log.error('inspection.failed', { path: order.path, error: messageOf(error) })
-    if (systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY')
-      refuse('LIMIT_REACHED', `more than ${HEAP_MIB} MiB of memory`)
-    else refuse('INSPECTION_FAILED', messageOf(error))
-  })
-  worker.once('exit', () => refuse('INSPECTION_FAILED', 'the thread ended without an answer'))
-  try {
-    feed(worker, answered).catch(reject)
-    return await promise
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
-    next.resolve(true)
-    await worker.terminate()
-  }
 }
 
 /** The answer when the thread gives none. */

@@ -1,6 +1,6 @@
 import { EXIT, type Failure, isFailure } from '../../base/failure.ts'
 import { parseDuration, parseSize } from '../../base/units.ts'
-import type { Inspection, InspectOptions } from '../../formats/inspect.ts'
+import type { Inspection, InspectionThread, InspectOptions } from '../../formats/inspect.ts'
 import { formatInspection } from '../_inspection.ts'
 import type { Cli, CommandModule } from '../cli.ts'
 
@@ -32,9 +32,19 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
   command.action(async (images: string[], flags: InspectFlags) => {
     const cli = openCli(command)
     const options = toOptions(flags)
+    const { InspectionThread } = await import('../../formats/inspect.ts')
+    await using threads = new AsyncDisposableStack()
+    const free = Array.from({ length: Math.min(AT_ONCE, images.length) }, () =>
+      threads.use(new InspectionThread()),
+    )
     let exit: number = EXIT.done
     await inOrder(
-      images.map((image) => async () => await inspectOne(image, options, flags, cli)),
+      images.map((image) => async () => {
+        const thread = free.pop() ?? threads.use(new InspectionThread())
+        const result = await inspectOne(thread, image, options, flags, cli)
+        free.push(thread)
+        return result
+      }),
       (result, index) => {
         const image = images[index] ?? ''
         if (isFailure(result)) tellFailure(image, result, cli)
@@ -67,21 +77,23 @@ function toOptions({
 
 /** Failures of one image are results: the others are inspected all the same. */
 async function inspectOne(
+  thread: InspectionThread,
   image: string,
   options: InspectOptions,
   { allowPrivate = false }: InspectFlags,
   cli: Cli,
 ): Promise<Inspection | Failure> {
-  const { inspectImage, inspectStream } = await import('../../formats/inspect.ts')
   try {
-    if (image === '-') return await inspectStream(process.stdin, options, cli.context)
-    if (!/^https?:\/\//i.test(image)) return await inspectImage(image, options, cli.context)
+    if (image === '-') return await thread.inspectStream(process.stdin, options, cli.context)
+    if (!/^https?:\/\//i.test(image)) return await thread.inspectImage(image, options, cli.context)
     const { fetchStream } = await import('../../bytes/fetch-stream.ts')
     const body = fetchStream(image, { allowPrivate }, cli.context)
-    return await inspectStream(body, options, cli.context)
+    return await thread.inspectStream(body, options, cli.context)
   } catch (error) {
     if (!isFailure(error) || OF_ALL.has(error.code)) throw error
     return error
+  } finally {
+    if (image === '-') process.stdin.destroy() // nobody waits for the rest of it
   }
 }
 

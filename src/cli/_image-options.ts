@@ -1,28 +1,39 @@
-/** What `pack` and `validate` share: the options that say how an image is reached. */
+/** What `pack`, `validate` and `convert` share: the options that say how an image is reached. */
 import { type Command, Option } from 'commander'
 import { Failure } from '../base/failure.ts'
 import { parseDuration } from '../base/units.ts'
 import type { ImageRunOptions } from '../recipes/image-run.ts'
 import type { Cli } from './cli.ts'
 
-export interface ImageFlags {
-  image?: string
-  format?: 'raw' | 'qcow2'
+export interface ViaFlags {
   rootFilesystem?: string
   via: 'auto' | 'read' | 'appliance' | 'sandbox'
   trusted?: boolean
+}
+
+export interface ImageFlags extends ViaFlags {
+  image?: string
+  format?: 'raw' | 'qcow2'
   network: boolean
   stepTimeout?: string
 }
 
 export function addImageOptions(command: Command): void {
+  command.addOption(
+    new Option(
+      '--format <format>',
+      'disk format of the image; told from its content when left out',
+    ).choices(['raw', 'qcow2']),
+  )
+  addViaOptions(command)
   command
-    .addOption(
-      new Option(
-        '--format <format>',
-        'disk format of the image; told from its content when left out',
-      ).choices(['raw', 'qcow2']),
-    )
+    .option('--no-network', 'commands in the image get no network')
+    .option('--step-timeout <time>', 'how long one command of a step may take, such as 90s or 10m')
+}
+
+/** How the guest in an image is reached. */
+export function addViaOptions(command: Command): void {
+  command
     .option(
       '--root-filesystem <device>',
       'the root file system when there are several, such as /dev/sda2',
@@ -39,8 +50,6 @@ export function addImageOptions(command: Command): void {
       '--trusted',
       'you vouch for the image: this host may mount it and run its programs (needs root)',
     )
-    .option('--no-network', 'commands in the image get no network')
-    .option('--step-timeout <time>', 'how long one command of a step may take, such as 90s or 10m')
 }
 
 export function toImageRunOptions(

@@ -50,12 +50,13 @@ export async function openRootArchive(
     await remote.archive(path)
     const source = await openFileSource(path)
     const members = await readTreeArchive(source)
+    const newest = members.reduce((newest, { mtime }) => Math.max(newest, mtime), 0)
     return {
       members,
-      newest: members.reduce((newest, { mtime }) => Math.max(newest, mtime), 0),
+      newest,
       write: async (put, options = {}) => {
         const archive = new TreeArchiveWriter(put)
-        await addFiles(archive, options.files ?? {}, 0)
+        await addFiles(archive, options.files ?? {}, newest)
         for (const member of members) {
           const read = contentOf(source, member)
           const { node } = member

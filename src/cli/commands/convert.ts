@@ -2,11 +2,13 @@ import { basename } from 'node:path'
 import { Option } from 'commander'
 import { Failure } from '../../base/failure.ts'
 import { formatSize } from '../../base/units.ts'
+import type { ExportFormat } from '../../guests/export-formats.ts'
 import type { Converted } from '../../formats/convert-image.ts'
+import { addViaOptions, type ViaFlags } from '../_image-options.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli, CommandModule } from '../cli.ts'
 
-interface ConvertFlags {
+interface ConvertFlags extends ViaFlags {
   format?: string
   inputFormat?: string
   compress?: true | string
@@ -24,7 +26,15 @@ names other files, or whose tables lie, is refused with what was found (exit cod
   ingot convert --compress=zstd disk.raw disk.qcow2
   curl -s https://example.org/disk.qcow2 | ingot convert - disk.raw
 The output takes its name only when it is whole. Like cp, convert does not wait for the disk to have
-it; \`sync FILE\` does. With --json the result has the SHA-256 of the output and of the disk's content.`
+it; \`sync FILE\` does. With --json the result has the SHA-256 of the output and of the disk's content.
+
+Not the disk but the guest on it is what these formats hold: rootfs.tar (.gz, .xz, .zst), squashfs, incus,
+incus-unified, lxc, ami. Its files are read without root and without running anything of it where that
+is possible; --via says how they are reached.
+  ingot convert disk.qcow2 rootfs.tar.xz
+  ingot convert --format incus disk.qcow2 debian.tar.xz        (and debian.squashfs)
+  ingot convert --format lxc disk.qcow2 meta.tar.xz            (and rootfs.tar.xz)
+  ingot convert disk.qcow2 debian.ami                          (and debian.aki, debian.ari)`
 
 /** The formats that --compress means, of those that are not compressed by themselves. */
 const COMPRESSED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -51,26 +61,37 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
     .option('--keep <directory>', 'keep what was compressed there for the next conversion')
     .option('--digest', 'compute SHA-256 of the output and of the content, which takes longer')
     .addHelpText('after', HELP)
-    .action(async (input: string, output: string, flags: ConvertFlags) => {
-      const cli = openCli(command)
-      const { convertImage } = await import('../../formats/convert-image.ts')
-      const sink = output === '-' ? openStdoutSink(cli.context.signal) : undefined
-      const startedAt = performance.now()
-      const converted = await convertImage(
-        {
-          input: input === '-' ? openStdin(cli.context.signal) : input,
-          output: sink ?? output,
-          format: await formatOf(output, flags),
-          inputFormat: flags.inputFormat,
-          level: parseLevel(flags.level),
-          keep: flags.keep,
-          digest: cli.json || flags.digest,
-          tempDir: cli.configuration.config.temp_dir,
-        },
-        cli.context,
+  addViaOptions(command)
+  command.action(async (input: string, output: string, flags: ConvertFlags) => {
+    const cli = openCli(command)
+    const form = await exportFormOf(output, flags)
+    if (form !== undefined) {
+      const { runExport } = await import('../_export.ts')
+      return await runExport({ input, output, form, flags }, cli)
+    }
+    if (flags.via !== 'auto' || flags.trusted || flags.rootFilesystem !== undefined)
+      throw new Failure(
+        'USAGE',
+        'only formats that hold the guest know --via, --trusted, --root-filesystem',
       )
-      report(cli, { input, output, converted, seconds: (performance.now() - startedAt) / 1000 })
-    })
+    const { convertImage } = await import('../../formats/convert-image.ts')
+    const sink = output === '-' ? openStdoutSink(cli.context.signal) : undefined
+    const startedAt = performance.now()
+    const converted = await convertImage(
+      {
+        input: input === '-' ? openStdin(cli.context.signal) : input,
+        output: sink ?? output,
+        format: await formatOf(output, flags),
+        inputFormat: flags.inputFormat,
+        level: parseLevel(flags.level),
+        keep: flags.keep,
+        digest: cli.json || flags.digest,
+        tempDir: cli.configuration.config.temp_dir,
+      },
+      cli.context,
+    )
+    report(cli, { input, output, converted, seconds: (performance.now() - startedAt) / 1000 })
+  })
 }
 
 /** Standard input, which an interruption ends also while nothing comes. */
@@ -79,6 +100,15 @@ function openStdin(signal: AbortSignal): AsyncIterable<Uint8Array> {
   const onAbort = () => stdin.destroy(new Failure('INTERRUPTED', 'interrupted'))
   signal.addEventListener('abort', onAbort, { once: true })
   return stdin
+}
+
+/** The form of a guest, not of a disk, that the output is to have; undefined if it is a disk. */
+async function exportFormOf(
+  output: string,
+  { format }: ConvertFlags,
+): Promise<ExportFormat | undefined> {
+  const { exportFormatOf, exportFormatOfPath } = await import('../../guests/export-formats.ts')
+  return format === undefined ? exportFormatOfPath(output) : exportFormatOf(format)
 }
 
 /** Fails with USAGE, FORMAT_UNKNOWN. */

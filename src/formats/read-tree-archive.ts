@@ -250,7 +250,8 @@ async function sparseFile(source: Source, header: Fields, { records, content, st
     const { number: offset } = await next()
     const { number: length, end: behind } = await next()
     listed = behind
-    if (offset < end || offset + length > size || used % SECTOR !== 0)
+    const follows = offset >= end && (length === 0 || used % SECTOR === 0)
+    if (!follows || offset + length > size)
       throw fault(`data from ${offset} on that does not follow what is before it`)
     end = offset + length
     if (length === 0) continue

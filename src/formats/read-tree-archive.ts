@@ -12,13 +12,13 @@ import { Fields } from '../bytes/fields.ts'
 import type { Source } from '../bytes/source.ts'
 import { isTarHeader } from './_detect.ts'
 import { parsePaxRecords } from './_pax-records.ts'
+import { readSparseFile } from './_sparse-file.ts'
 import {
   type DataRun,
   pathFault,
   type ReadContent,
   showPath,
   type TreeMember,
-  type TreeNode,
 } from './tree-archive.ts'
 
 /** A name in an archive, and where its content stands if it is a file. */
@@ -31,7 +31,6 @@ export interface StoredMember extends TreeMember {
 const MAX_MEMBERS = 3_000_000
 const MAX_NAMES = 512 * MiB
 const MAX_RECORDS = MiB
-const MAX_RUNS = 1_000_000
 const XATTR = 'SCHILY.xattr.'
 
 type Records = ReadonlyMap<string, Buffer>
@@ -203,9 +202,12 @@ async function nodeOf(
     throw header.fault('IMAGE_UNSAFE', 124, `${stored} bytes of content in what is no file`)
   switch (type) {
     case 'file': {
-      const sparse = numberOf(records, 'GNU.sparse.major', header)
-      if (sparse !== undefined)
-        return await sparseFile(source, header, { records, content, stored })
+      const form = numberOf(records, 'GNU.sparse.major', header)
+      const size = numberOf(records, 'GNU.sparse.realsize', header)
+      if (form === 1 && size !== undefined)
+        return await readSparseFile(source, header, { content, stored, size })
+      if (form !== undefined)
+        throw header.fault('IMAGE_UNSAFE', SECTOR, `a sparse file of form ${form}`)
       const data = stored > 0 ? [{ offset: 0, length: stored }] : []
       return { node: { type, size: stored, data }, places: [content] }
     }
@@ -221,64 +223,6 @@ async function nodeOf(
       }
     default:
       return { node: { type }, places: [] }
-  }
-}
-
-/**
- * A file with holes: its content starts with lines of numbers, how many runs there are and offset
- * and length of each, padded to whole blocks. Source: GNU tar, "PAX Format, Version 1.0".
- */
-async function sparseFile(source: Source, header: Fields, { records, content, stored }: Place) {
-  const fault = (what: string) => header.fault('IMAGE_UNSAFE', SECTOR, what)
-  const size = numberOf(records, 'GNU.sparse.realsize', header)
-  if (numberOf(records, 'GNU.sparse.major', header) !== 1 || size === undefined || size < 0)
-    throw fault('a sparse file of an unknown form')
-  const lines = numbersFrom(source, content, stored)
-  const next = async () => {
-    const { value } = await lines.next()
-    if (value === undefined) throw fault('a list of data that is none')
-    return value
-  }
-  const { number: count } = await next()
-  if (count > MAX_RUNS) throw fault(`${count} runs of data`)
-  const data: DataRun[] = []
-  const places: number[] = []
-  let end = 0
-  let used = 0
-  let listed = 0
-  for (let index = 0; index < count; index++) {
-    const { number: offset } = await next()
-    const { number: length, end: behind } = await next()
-    listed = behind
-    const follows = offset >= end && (length === 0 || used % SECTOR === 0)
-    if (!follows || offset + length > size)
-      throw fault(`data from ${offset} on that does not follow what is before it`)
-    end = offset + length
-    if (length === 0) continue
-    data.push({ offset, length })
-    places.push(used)
-    used += length
-  }
-  const first = Math.ceil(listed / SECTOR) * SECTOR
-  if (first + used > stored) throw fault(`${stored} bytes, too few for its data`)
-  const node: TreeNode = { type: 'file', size, data }
-  return { node, places: places.map((place) => content + first + place) }
-}
-
-/** Numbers, one a line; `end` counts the bytes up to behind the line. */
-async function* numbersFrom(source: Source, start: number, length: number) {
-  let line = ''
-  for (let at = 0; at < length; at += SECTOR) {
-    const bytes = await source.read(start + at, Math.min(SECTOR, length - at))
-    for (const [index, byte] of bytes.entries()) {
-      if (byte !== 0x0a) line += String.fromCharCode(byte)
-      else {
-        if (!/^\d{1,15}$/.test(line)) return
-        yield { number: Number(line), end: at + index + 1 }
-        line = ''
-      }
-      if (line.length > 15) return
-    }
   }
 }
 

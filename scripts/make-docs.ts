@@ -1,12 +1,15 @@
 /**
- * Makes what is made from the code: the reference in docs/recipes.md, docs/failures.md, and
- * schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md,
+ * docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { TSchema } from 'typebox'
 import { builtinValidators } from '../src/app/builtin.ts'
 import { FAILURES } from '../src/base/failure.ts'
+import { formatSize } from '../src/base/units.ts'
+import { FINDINGS } from '../src/formats/finding.ts'
+import { VIEW_FORMATS, viewFormatOfPath } from '../src/formats/views.ts'
 import { baseSchema, diskSchema } from '../src/recipes/base-schema.ts'
 import { recipeJsonSchema } from '../src/recipes/json-schema.ts'
 import { argumentSchema, stepSchema } from '../src/recipes/recipe-schema.ts'
@@ -14,14 +17,15 @@ import type { Validator } from '../src/recipes/validator.ts'
 import { listKeys, nameShape } from '../src/schema/list-keys.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const BEGIN = '<!-- made by scripts/make-docs.ts: begin -->'
-const END = '<!-- made by scripts/make-docs.ts: end -->'
 
 /** Every generated file, by its path from the root, as it should be. */
 export function makeDocs(): Map<string, string> {
-  const page = readFileSync(join(ROOT, 'docs/recipes.md'), 'utf8')
   return new Map([
-    ['docs/recipes.md', replaceMarked(page, makeReference(builtinValidators))],
+    ['docs/recipes.md', withParts('docs/recipes.md', { '': makeReference(builtinValidators) })],
+    [
+      'docs/formats.md',
+      withParts('docs/formats.md', { views: makeViews(), findings: makeFindings() }),
+    ],
     ['docs/failures.md', makeFailures()],
     [
       'schema/recipe.schema.json',
@@ -30,11 +34,43 @@ export function makeDocs(): Map<string, string> {
   ])
 }
 
-function replaceMarked(page: string, text: string): string {
-  const begin = page.indexOf(BEGIN)
-  const end = page.indexOf(END)
-  if (begin < 0 || end < begin) throw new Error(`docs/recipes.md has lost the marks ${BEGIN}`)
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`
+/** A page with what stands between its marks made anew, by the name in the mark. */
+function withParts(path: string, parts: Readonly<Record<string, string>>): string {
+  let page = readFileSync(join(ROOT, path), 'utf8')
+  for (const [name, text] of Object.entries(parts)) {
+    const [begin, end] = ['begin', 'end'].map(
+      (side) => `<!-- made by scripts/make-docs.ts: ${[side, name].join(' ').trim()} -->`,
+    ) as [string, string]
+    const from = page.indexOf(begin)
+    const to = page.indexOf(end)
+    if (from < 0 || to < from) throw new Error(`${path} has lost the marks ${begin}`)
+    page = `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`
+  }
+  return page
+}
+
+/** The formats that can be written and viewed. */
+function makeViews(): string {
+  const rows = VIEW_FORMATS.map(({ name, summary, endings, maxVirtualSize }) =>
+    [
+      `\`${name}\``,
+      summary,
+      endings
+        .filter((ending) => viewFormatOfPath(`disk.${ending}`)?.name === name)
+        .map((ending) => `.${ending}`)
+        .join(' '),
+      maxVirtualSize === undefined ? '' : formatSize(maxVirtualSize),
+    ].map(toCell),
+  )
+  return toTable(['format', 'for', 'told by the ending', 'largest disk'], rows)
+}
+
+/** What an inspection may find. */
+function makeFindings(): string {
+  const rows = Object.entries(FINDINGS).map(([code, { severity, title }]) =>
+    [`\`${code}\``, severity, title].map(toCell),
+  )
+  return toTable(['code', 'severity', 'what it means'], rows)
 }
 
 /** The reference of the recipe language. */

@@ -1,16 +1,23 @@
 /** Pages that are made from the code are as the code is, and what they show works. */
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
 import { makeDocs } from '../scripts/make-docs.ts'
 import { builtinValidators, validatorMap } from '../src/app/builtin.ts'
 import { FAILURES } from '../src/base/failure.ts'
+import { MiB } from '../src/base/units.ts'
+import { memorySource } from '../src/bytes/source.ts'
+import { parseSource } from '../src/formats/_parse-source.ts'
+import type { DiskParser, Extent } from '../src/formats/parser.ts'
 import { parseRecipe } from '../src/recipes/parse-recipe.ts'
 import { formatFault } from '../src/recipes/read-recipe.ts'
+import { tempDir } from '../src/testing/temp-dir.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+const inTemp = await tempDir()
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 
 describe('what is made from the code', () => {
@@ -54,6 +61,30 @@ describe('the YAML that the pages show', () => {
           [],
         )
       })
+})
+
+describe('the parser that docs/formats.md shows', () => {
+  it('reads what it says it reads, and refuses what it says it refuses', async () => {
+    const [, code = ''] = /^```ts\n([\s\S]*?)^```$/m.exec(read('docs/formats.md')) ?? []
+    const path = inTemp('toy.ts')
+    const typed = `const MiB = 1024 * 1024\n${code.replace(': DiskParser', '')}`
+    writeFileSync(path, typed)
+    const { toyParser } = (await import(pathToFileURL(path).href)) as { toyParser: DiskParser }
+    const toy = Buffer.alloc(2 * MiB)
+    toy.writeBigUInt64LE(BigInt(3 * MiB), 8)
+    toy.writeUInt32LE(1, 512 + 4)
+    const seen: Extent[] = []
+    const onExtent = (extent: Extent) => seen.push(extent)
+    const good = await parseSource(toyParser, memorySource(toy), { onExtent })
+    assert.deepEqual([good.disk?.virtualSize, good.findings], [3 * MiB, []])
+    assert.deepEqual(seen, [{ kind: 'data', guest: MiB, length: MiB, host: MiB }])
+    toy.writeUInt32LE(1, 512 + 8)
+    const shared = await parseSource(toyParser, memorySource(toy))
+    toy.writeUInt32LE(9, 512 + 8)
+    const cut = await parseSource(toyParser, memorySource(toy))
+    const codes = [shared, cut].map(({ findings }) => findings.map(({ code, at }) => [code, at]))
+    assert.deepEqual(codes, [[['OVERLAP', 520]], [['TRUNCATED', 520]]])
+  })
 })
 
 describe('links between pages', () => {

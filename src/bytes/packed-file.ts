@@ -25,8 +25,8 @@ const HIGH_WATER = 4 * MiB
 
 /**
  * Makes the new file `path` of what `fill` hands on. A file that is not finished is left where it is,
- * for the caller to remove. Fails with TOOL_MISSING, COMMAND_FAILED, INTERRUPTED, and as `fill` does;
- * system errors come as they are.
+ * for the caller to remove. Fails with TOOL_MISSING, COMMAND_FAILED, NO_SPACE, INTERRUPTED, and as
+ * `fill` does; system errors come as they are.
  */
 export async function writePackedFile(
   path: string,
@@ -100,7 +100,7 @@ async function writeByProgram(
     const code = await Promise.race([ended, filled.then(async (error) => await settle(error))])
     if (code !== 0)
       throw new Failure(
-        'COMMAND_FAILED',
+        message.includes('No space left on device') ? 'NO_SPACE' : 'COMMAND_FAILED',
         `${program} ended with ${code}: ${message.trim().split('\n').at(-1) || 'no message'}`,
         { details: { program, code, message } },
       )

@@ -63,7 +63,7 @@ export function lxcMetadata({ guest, devices }: ContainerFacts): MetadataFiles {
     config: toText(config),
     'config-user': toText([...config, ...forUsers]),
     'excludes-user': toText(excluded),
-    'create-message': toText([`This is ${guest.prettyName}.`]),
+    'create-message': toText([`This is ${guest.prettyName.replaceAll(/\p{C}/gu, '')}.`]),
   }
 }
 

@@ -13,24 +13,13 @@ import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../base/failure.ts'
 import { exitOf, runProcess, runTool, startProcess, stopProcess } from '../base/process.ts'
-import { EMPTY_DIRECTORIES, EXCLUDED_PATTERNS } from './archive.ts'
+import { archiveImage } from './_archive-image.ts'
 import { serveParent, tellParent } from './_child-calls.ts'
+import { type Mount, mountImage } from './_mount-image.ts'
 import { makeNoSyncFilter } from './no-sync.ts'
 import { openGuestFiles, resolveInGuest } from './_guest-files.ts'
 import { plainEnvironment } from './plain-environment.ts'
 import type { Command, CommandResult } from './remote.ts'
-
-/** A file system of an image and where it belongs in the guest. */
-export interface Mount {
-  /** Where in the guest: `/`, `/boot`. Parents come before children. */
-  at: string
-  /** Bytes into the image file. */
-  offset: number
-  size: number
-  type: string
-  /** Further mount options: `subvol=@`. */
-  options?: string
-}
 
 export interface Attachment {
   /** A directory that is the guest's root already, or an image file with what to mount of it. */
@@ -68,20 +57,6 @@ const CAPABILITIES = [
 
 /** The guest's shell answers 127 and 126 for what cannot be run, where bwrap would say 1. */
 const EXEC = ['/bin/sh', '-c', 'exec "$@"', 'sh']
-
-/** GNU tar, told to keep everything that a file is. */
-const TAR = [
-  'tar',
-  '--create',
-  '--format=posix',
-  '--pax-option=delete=atime,delete=ctime',
-  '--numeric-owner',
-  '--xattrs',
-  '--xattrs-include=*',
-  '--sparse',
-  '--sort=name',
-  '--anchored',
-]
 
 const EXPORT_TIMEOUT_MS = 30_000
 
@@ -218,31 +193,11 @@ const calls = {
   makeLink: (path: string, target: string) => files.makeLink(path, target),
   remove: (path: string) => files.remove(path),
 
-  /**
-   * The image's own tree, without what this process laid over it: mounted once more, read-only, for
-   * only as long as the tar program of this host reads it.
-   */
   archive: async (file: string): Promise<void> => {
     const { source, readOnly, scratch } = attachment
     if (!readOnly || !('image' in source))
       throw new Failure('REMOTE_CANNOT', 'only an image that is not being changed is archived')
-    const pristine = join(scratch, `archive-${randomUUID()}`)
-    mkdirSync(pristine)
-    const placed: string[] = []
-    try {
-      for (const mount of source.mounts) {
-        if (EMPTY_DIRECTORIES.includes(mount.at)) continue
-        const at = resolveInGuest(pristine, mount.at)
-        if (!existsSync(at))
-          throw new Failure('REMOTE_CANNOT', `the guest has no ${mount.at} to mount anything at`)
-        await mountImage(source.image, mount, at, true)
-        placed.push(at)
-      }
-      await runTool([...TAR, ...EXCLUDED_PATTERNS.map((one) => `--exclude=${one}`),
-        `--file=${file}`, `--directory=${pristine}`, '.'], { env: plainEnvironment }) // prettier-ignore
-    } finally {
-      for (const at of placed.toReversed()) await runTool(['umount', at])
-    }
+    await archiveImage(source, scratch, file)
   },
 
   /** Takes our traces away, gives unused blocks back and unmounts; errors of the disk show here. */
@@ -299,45 +254,6 @@ async function overlay(
   ])
   mounted.push(memory, at)
   return at
-}
-
-/** Mounts a part of the image file by a loop device that clears itself with the last unmount. */
-async function mountImage(
-  image: string,
-  mount: Mount,
-  at: string,
-  readOnly: boolean,
-): Promise<void> {
-  const noReplay: Readonly<Record<string, string>> = {
-    ext4: ',noload',
-    ext3: ',noload',
-    xfs: ',norecovery',
-  }
-  const access = readOnly ? `ro${noReplay[mount.type] ?? ''}` : 'rw,discard'
-  const place = `loop,offset=${mount.offset},sizelimit=${mount.size}`
-  const extra = mount.options === undefined ? '' : `,${mount.options}`
-  const trimmed = mount.type === 'vfat' ? access.replace(',discard', '') : access
-  const result = await runProcess([
-    'mount',
-    '-t',
-    mount.type,
-    '-o',
-    `${trimmed},${place},nodev${extra}`,
-    image,
-    at,
-  ])
-  if (result.code === 0) return
-  const reason = result.stderr.toString().trim().split('\n')[0] ?? ''
-  // A kernel without FAT: nothing but a boot loader has business on the ESP, and who tries is refused.
-  if (mount.type === 'vfat' && reason.includes('unknown filesystem type')) {
-    await runTool(['mount', '-t', 'tmpfs', '-o', 'ro,nr_inodes=1', 'tmpfs', at])
-    tellParent('unmountable', { at: mount.at, type: mount.type })
-    return
-  }
-  throw new Failure(
-    'FILE_SYSTEM_UNSUPPORTED',
-    `the ${mount.type} file system at byte ${mount.offset} cannot be mounted on this host: ${reason}`,
-  )
 }
 
 /** Memory for /run, no services, a resolver: all taken back by `finish`. */

@@ -51,6 +51,7 @@ export const FAILURES = {
     title: 'No space left on a disk',
     fix: 'Free some space, or set TMPDIR to a larger disk.',
   },
+  READER_GONE: { status: 499, exit: 1, title: 'Whoever read the output has gone' },
   TOOL_MISSING: {
     status: 500,
     exit: 1,
@@ -218,5 +219,7 @@ export function asFileFailure(error: unknown, path: string): Failure {
   if (code === 'ENOENT') return new Failure('FILE_NOT_FOUND', `no file ${path}`, options)
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new Failure('NO_SPACE', `no space left while writing ${path}`, options)
+  if (code === 'EPIPE')
+    return new Failure('READER_GONE', `${path} was closed before everything was written`, options)
   return new Failure('FILE_UNREADABLE', `${path}: ${messageOf(error)}`, options)
 }

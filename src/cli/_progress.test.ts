@@ -38,3 +38,20 @@ describe('progress on a terminal', () => {
     assert.doesNotMatch(show(0, 'write', 0, 10 * MiB), /\/s/)
   })
 })
+
+describe('progress for programs', () => {
+  it('is ten lines a second at most about bytes, and always the last one', () => {
+    let nowMs = 0
+    const lines: string[] = []
+    const write = (text: string) => lines.push(text)
+    const columns = () => 80
+    const view = openProgress({
+      ...{ json: true, terminal: false, quiet: false, write, columns },
+      nowMs: () => nowMs,
+    })
+    for (let done = 0; done <= 1000; done++, nowMs += 1)
+      view.show({ kind: 'bytes', name: 'write', done, total: 1000 })
+    assert.equal(lines.length, 11)
+    assert.match(lines.at(-1) ?? '', /"done":1000/)
+  })
+})

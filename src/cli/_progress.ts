@@ -40,6 +40,32 @@ const COLOURS = {
 /** One event stream, three pictures: a moving line for people, plain lines for logs, JSON lines for programs. */
 export function openProgress(options: ProgressOptions): ProgressView {
   if (options.quiet) return { show: () => {}, aside: options.write, clear: () => {} }
+  const view = openView(options)
+  return { ...view, show: atMostEvery(BYTES_EVERY_MS, view.show, options.nowMs) }
+}
+
+/** Bytes move in many small steps; nobody watches, or parses, more of them than this. */
+const BYTES_EVERY_MS = 100
+
+/** Drops events about bytes that come sooner after another of their name; the last one stays. */
+function atMostEvery(
+  everyMs: number,
+  show: (event: ProgressEvent) => void,
+  nowMs = () => performance.now(),
+): (event: ProgressEvent) => void {
+  const shownAt = new Map<string, number>()
+  return (event) => {
+    if (event.kind === 'bytes') {
+      const now = nowMs()
+      const before = shownAt.get(event.name) ?? Number.NEGATIVE_INFINITY
+      if (now - before < everyMs && event.done !== event.total) return
+      shownAt.set(event.name, now)
+    }
+    show(event)
+  }
+}
+
+function openView(options: ProgressOptions): ProgressView {
   if (options.json)
     return {
       show: (event) => options.write(`${JSON.stringify(event)}\n`),

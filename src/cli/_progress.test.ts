@@ -44,9 +44,12 @@ describe('progress for programs', () => {
     let nowMs = 0
     const lines: string[] = []
     const write = (text: string) => lines.push(text)
-    const columns = () => 80
     const view = openProgress({
-      ...{ json: true, terminal: false, quiet: false, write, columns },
+      json: true,
+      terminal: false,
+      quiet: false,
+      write,
+      columns: () => 80,
       nowMs: () => nowMs,
     })
     for (let done = 0; done <= 1000; done++, nowMs += 1)

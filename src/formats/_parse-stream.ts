@@ -4,6 +4,7 @@ import type { Source } from '../bytes/source.ts'
 import { ExtentTableBuilder } from './extent-table.ts'
 import { parseSource } from './_parse-source.ts'
 import { type Parsed, ParserRun } from './_parsing.ts'
+import { PassedPayloads, partOf, type Stretch } from './_passed-payloads.ts'
 import { PendingExtents } from './_pending-extents.ts'
 import { type Ask, type DiskParser, type Extent, type Limits } from './parser.ts'
 import { Spool, type SpoolOptions } from './_spool.ts'
@@ -58,9 +59,8 @@ export class StreamParse {
   #started = false
   #ask: { ask: Ask; bytes: Uint8Array } | undefined
   #active: Extent | undefined
-  #payload: { host: number; bytes: Uint8Array } | undefined
-  /** The payload that ended last: the next one may begin in its last sector. */
-  #before: { host: number; bytes: Uint8Array } | undefined
+  #payload: Stretch | undefined
+  readonly #payloads = new PassedPayloads()
   readonly #unpacking: UnpackQueue
   /** It ran into a limit: the rest is only counted. */
   #isOver = false
@@ -121,11 +121,19 @@ export class StreamParse {
     const waiting = this.#ask?.ask
     if (waiting && waiting.at >= 0) this.#run.truncated(waiting, this.#position)
     else if (waiting) await this.#resume(waiting)
-    if (this.#active && this.#active.kind !== 'data') this.#unpack(this.#active)
+    while (this.#active) await this.#endActive()
     await this.#unpacking.settle(0)
     if (this.#accepted < this.#announced && !this.refused) await this.#finishFromSpool()
     if (this.#spooled > 0) this.#run.note('OUT_OF_ORDER', { found: formatSize(this.#spooled) })
     return { ...this.#run.finish(this.#position), spooled: this.#spooled }
+  }
+
+  /** A payload is said to go on up to the end of a sector, which the end of the file may cut off. */
+  async #endActive(): Promise<void> {
+    const active = this.#active
+    this.#active = undefined
+    if (active && active.kind !== 'data') this.#unpack(active)
+    await this.#begin()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -263,17 +271,28 @@ export class StreamParse {
     if (this.#unpacking.isFull) await this.#unpacking.settle()
   }
 
-  /** What has passed of a payload: its first sector may be the last one of the payload before it. */
+  /** What has passed of a payload: put aside, or, where it shares sectors, part of its neighbours. */
   async #startOfPayload({ host }: PackedExtent, length: number): Promise<Uint8Array> {
     const start = Buffer.alloc(length)
-    const before = this.#before
-    const known = before && host >= before.host ? before.bytes.subarray(host - before.host) : start
-    const shared = known === start ? 0 : Math.min(length, known.length)
-    if (shared > 0) start.set(known.subarray(0, shared))
-    const rest = await this.#spool.read(host + shared, length - shared)
-    if (rest === undefined) this.#note('OVERLAP', host, 'a compressed cluster inside another')
-    else start.set(rest, shared)
-    if (length - shared > SECTOR) this.#spooled += length - shared
+    let aside = 0
+    for (let done = 0; done < length;) {
+      const at = host + done
+      const held = Math.min(length - done, this.#spool.held(at))
+      const part =
+        held > 0
+          ? await this.#spool.read(at, held)
+          : (partOf(this.#payload, at) ?? this.#payloads.read(at))
+      if (part === undefined) {
+        if (this.#payloads.forgotten)
+          this.#note('LIMIT_REACHED', host, 'compressed clusters too far from their tables')
+        else this.#note('OVERLAP', host, 'a compressed cluster inside another')
+        break
+      }
+      start.set(part.subarray(0, length - done), done)
+      aside += held
+      done += Math.min(part.length, length - done)
+    }
+    if (aside > SECTOR) this.#spooled += aside
     return start
   }
 
@@ -304,10 +323,9 @@ export class StreamParse {
     if (payload === undefined) return
     this.#payload = undefined
     const end = Math.min(endOf(extent), this.#position) - extent.host
-    const before = this.#before && this.#before.host + this.#before.bytes.length
-    if (before === undefined || before < endOf(extent)) this.#before = payload
-    if (this.#wants(extent.guest, extent.length))
-      this.#unpacking.add(extent, payload.bytes.subarray(0, end))
+    const bytes = payload.bytes.subarray(0, end)
+    this.#payloads.add({ host: payload.host, bytes })
+    if (this.#wants(extent.guest, extent.length)) this.#unpacking.add(extent, bytes)
   }
 
   /**
@@ -338,7 +356,7 @@ export class StreamParse {
     await this.#unpacking.settle(0)
   }
 
-  #note(code: 'OVERLAP' | 'CONTENT_DAMAGED', at: number, found: string): void {
+  #note(code: 'OVERLAP' | 'CONTENT_DAMAGED' | 'LIMIT_REACHED', at: number, found: string): void {
     this.#run.note(code, { at, found })
   }
 

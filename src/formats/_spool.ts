@@ -66,6 +66,13 @@ export class Spool {
     return bytes
   }
 
+  /** How many bytes from `position` on were put aside, as far as is known at once; 0 when none were. */
+  held(position: number): number {
+    const run = this.#find(position)
+    const [start, , length] = this.#runAt(run)
+    return run < this.#count && start <= position ? start + length - position : 0
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file?.close()
     this.#file = undefined

@@ -78,14 +78,44 @@ const PACKINGS: Readonly<Record<string, Packing>> = {
   '.tar.zst': 'zst',
 }
 
-/** A name of an archive in two parts: what it is called, and how it is packed. Fails with USAGE. */
-export function splitArchiveName(
-  path: string,
-  among: readonly string[] = Object.keys(PACKINGS),
-): { stem: string; packing: Packing } {
+/** The files of an export. */
+export interface ExportPaths {
+  /** The output itself, then what is named after it. */
+  readonly paths: readonly [string, ...string[]]
+  /** Of the first. */
+  readonly packing: Packing
+}
+
+/** Which files an export into `output` makes. Fails with USAGE where its name does not fit the form. */
+export function exportPathsOf(
+  { kind, packing = 'none' }: ExportFormat,
+  output: string,
+): ExportPaths {
+  switch (kind) {
+    case 'incus': {
+      const { stem, packing } = splitName(output, Object.keys(PACKINGS))
+      return { paths: [output, `${stem}.squashfs`], packing }
+    }
+    case 'incus-unified':
+      return { paths: [output], packing: splitName(output, Object.keys(PACKINGS)).packing }
+    case 'lxc': {
+      // The template reads both with xz. Its own names for them: meta.tar.xz and rootfs.tar.xz.
+      const { stem, packing } = splitName(output, ['.tar.xz'])
+      const root = stem.endsWith('meta') ? stem.replace(/meta$/, 'rootfs') : `${stem}.rootfs`
+      return { paths: [output, `${root}.tar.xz`], packing }
+    }
+    case 'ami': {
+      const { stem } = splitName(output, ['.ami'])
+      return { paths: [output, `${stem}.aki`, `${stem}.ari`], packing }
+    }
+    default:
+      return { paths: [output], packing }
+  }
+}
+
+function splitName(path: string, among: readonly string[]): { stem: string; packing: Packing } {
   const ending = among.find((one) => path.endsWith(one) && path.length > one.length)
-  const packing = ending === undefined ? undefined : PACKINGS[ending]
-  if (ending !== undefined && packing !== undefined)
-    return { stem: path.slice(0, -ending.length), packing }
-  throw new Failure('USAGE', `${path}: wanted a name that ends in ${among.join(', ')}`)
+  if (ending === undefined)
+    throw new Failure('USAGE', `${path}: wanted a name that ends in ${among.join(' or ')}`)
+  return { stem: path.slice(0, -ending.length), packing: PACKINGS[ending] ?? 'none' }
 }

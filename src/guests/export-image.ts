@@ -1,8 +1,8 @@
 /** From an image file to the files of an export: looked at first, reached by the cheapest safe way. */
-import { realpath, stat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { access, constants, realpath, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import type { Context } from '../base/context.ts'
-import { Failure, type FailureCode, isFailure, messageOf } from '../base/failure.ts'
+import { asFileFailure, Failure, type FailureCode, isFailure, messageOf } from '../base/failure.ts'
 import { inspectSafeImage } from '../formats/inspect-safe-image.ts'
 import {
   demandTrust,
@@ -12,7 +12,7 @@ import {
   viaForCommands,
   WAYS,
 } from '../remotes/open-image.ts'
-import type { ExportFormat } from './export-formats.ts'
+import { type ExportFormat, exportPathsOf } from './export-formats.ts'
 import { type Exported, exportRoot } from './export-root.ts'
 import { exportTriple } from './export-triple.ts'
 
@@ -40,12 +40,12 @@ const READERS_LIMITS: readonly FailureCode[] = [
 
 /**
  * Exports the guest of an image: whole or not at all, the image is not changed.
- * Fails with IMAGE_NOT_FOUND, IMAGE_UNSAFE and the other refusals of an inspection, USAGE, NEEDS_TRUST,
+ * Fails with FILE_NOT_FOUND, IMAGE_UNSAFE and the other refusals of an inspection, USAGE, NEEDS_TRUST,
  * and as `openImageRemote`, `exportRoot` and `exportTriple`.
  */
 export async function exportImage(options: ExportOptions, context: Context): Promise<Exported> {
   const { path, output, tempDir } = options
-  await refuseSame(path, output)
+  for (const one of exportPathsOf(options.format, output).paths) await checkOutput(path, one)
   context.progress({ kind: 'phase', name: 'inspect', detail: path })
   await inspectSafeImage(path, { spoolDirectory: tempDir }, context)
   if (options.via !== 'auto')
@@ -82,15 +82,21 @@ async function exportVia(
     context,
   )
   return format.kind === 'ami'
-    ? await exportTriple(remote, { image: path, output }, context)
+    ? await exportTriple(remote, format, { image: path, output }, context)
     : await exportRoot(remote, format, { output, tempDir }, context)
 }
 
-async function refuseSame(input: string, output: string): Promise<void> {
-  const paths = [input, output].map(async (path) => await realpath(path).catch(() => undefined))
-  const [from, to] = await Promise.all(paths)
+/** Before anything is done, so that a name that cannot be made costs nothing. */
+async function checkOutput(input: string, output: string): Promise<void> {
+  const [from, to] = await Promise.all(
+    [input, output].map(async (path) => await realpath(path).catch(() => undefined)),
+  )
   if (from !== undefined && from === to)
     throw new Failure('USAGE', `${output} is the input itself; name another output`)
   if (to !== undefined && !(await stat(to)).isFile())
     throw new Failure('FILE_UNREADABLE', `${output} is no regular file`, { fix: 'Name a file.' })
+  const directory = dirname(output)
+  await access(directory, constants.W_OK).catch((error: unknown) => {
+    throw asFileFailure(error, directory)
+  })
 }

@@ -6,7 +6,7 @@ import { type Packing, type Put, writePackedFile } from '../bytes/packed-file.ts
 import { writeWholeFiles } from '../bytes/whole-file.ts'
 import type { Remote } from '../remotes/remote.ts'
 import { type ContainerFacts, incusMetadata, lxcMetadata } from './container-metadata.ts'
-import { type ExportFormat, splitArchiveName } from './export-formats.ts'
+import { type ExportFormat, type ExportPaths, exportPathsOf } from './export-formats.ts'
 import {
   isKernelsOwn,
   openRootArchive,
@@ -46,10 +46,10 @@ export async function exportRoot(
   { output, tempDir }: { output: string; tempDir: string },
   context: Context,
 ): Promise<Exported> {
-  const names = namesOf(format, output)
+  const paths = exportPathsOf(format, output)
   context.progress({ kind: 'phase', name: 'archive', detail: 'the guest’s root' })
   await using root = await openRootArchive(remote, tempDir, context)
-  const parts = await partsOf(format, names, root, remote)
+  const parts = await partsOf(format, paths, root, remote)
   const [first, ...others] = parts.map(({ path }) => path)
   if (first === undefined) throw new Error('a form without files')
   const sizes = await writeWholeFiles([first, ...others], 'export', async (working) => {
@@ -65,36 +65,9 @@ export async function exportRoot(
   }
 }
 
-interface Names {
-  readonly output: string
-  readonly packing: Packing
-  /** The other file, of forms that have two. */
-  readonly root: string
-}
-
-/** Before anything is done, so that a name that does not fit costs nothing. */
-function namesOf({ kind, packing = 'none' }: ExportFormat, output: string): Names {
-  switch (kind) {
-    case 'incus': {
-      const { stem, packing } = splitArchiveName(output)
-      return { output, packing, root: `${stem}.squashfs` }
-    }
-    case 'incus-unified':
-      return { output, packing: splitArchiveName(output).packing, root: output }
-    case 'lxc': {
-      // The template reads both with xz. Its own names for them: meta.tar.xz and rootfs.tar.xz.
-      const { stem } = splitArchiveName(output, ['.tar.xz'])
-      const root = stem.endsWith('meta') ? stem.replace(/meta$/, 'rootfs') : `${stem}.rootfs`
-      return { output, packing: 'xz', root: `${root}.tar.xz` }
-    }
-    default:
-      return { output, packing, root: output }
-  }
-}
-
 async function partsOf(
   { kind }: ExportFormat,
-  { output, packing, root: second }: Names,
+  { paths: [output, second = output], packing }: ExportPaths,
   root: RootArchive,
   remote: Remote,
 ): Promise<Parts> {

@@ -9,10 +9,10 @@ import type { Disk } from '../formats/open-disk.ts'
 import { openSparseWriter } from '../formats/sparse-writer.ts'
 import { surveyDisk } from '../remotes/find-root.ts'
 import type { Remote } from '../remotes/remote.ts'
+import { type ExportFormat, exportPathsOf } from './export-formats.ts'
 import type { Exported } from './export-root.ts'
 import { readGuestKernel } from './guest-kernel.ts'
 
-const ENDING = '.ami'
 const PIECE = MiB
 
 /**
@@ -25,16 +25,14 @@ const PIECE = MiB
  */
 export async function exportTriple(
   remote: Remote,
+  format: ExportFormat,
   { image, output }: { image: string; output: string },
   context: Context,
 ): Promise<Exported> {
-  if (!output.endsWith(ENDING))
-    throw new Failure('USAGE', `${output}: wanted a name that ends in ${ENDING}`)
-  const stem = output.slice(0, -ENDING.length)
+  const { paths } = exportPathsOf(format, output)
   const { kernel, ramdisk } = await readGuestKernel(remote)
   await using opened = await openImage(image)
   const place = await placeOfRoot(opened.disk, remote)
-  const paths: [string, ...string[]] = [output, `${stem}.aki`, `${stem}.ari`]
   context.progress({ kind: 'phase', name: 'write', detail: output })
   const sizes = await writeWholeFiles(paths, 'export', async (working) => {
     const [machine = '', ...others] = working

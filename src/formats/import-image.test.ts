@@ -139,6 +139,22 @@ describe('an image is imported from a stream that cannot seek', () => {
       await rm(at('out/disk'))
     })
 
+  it('whose disk ends inside its last compressed cluster', async () => {
+    const odd = Buffer.alloc(3 * MiB + 512)
+    odd.fill('first', 0, 512)
+    odd.fill('last', 3 * MiB)
+    await writeFile(at('odd'), odd)
+    for (const size of ['512', '64k', '2M']) {
+      const options = ['-f', 'raw', '-O', 'qcow2', '-c', '-o', `cluster_size=${size}`]
+      await runTool(['qemu-img', 'convert', ...options, at('odd'), at('image')])
+      const image = await readFile(at('image'))
+      const { virtualSize } = await imported(inChunks(image, [MiB]), { claim: 'qcow2' })
+      assert.equal(virtualSize, odd.length)
+      assert.equal(Buffer.compare(await readFile(at('out/disk')), odd), 0, size)
+    }
+    await rm(at('out/disk'))
+  })
+
   it('and what stands before its tables is put aside, and said so', async () => {
     const { spooled, findings } = await imported(inChunks(await grown(), [100_000]), {
       claim: 'qcow2',

@@ -64,7 +64,9 @@ export class Qcow2Packed {
     if (guest >= virtualSize) return
     const end = Math.min((first + sectors) * SECTOR, this.#parsing.fileSize ?? Infinity)
     const hostLength = Math.max(1, end - host)
-    this.#waiting.push({ kind: packing, guest, length: clusterSize, host, hostLength })
+    const length = Math.min(clusterSize, virtualSize - guest)
+    const room = length < clusterSize ? { room: clusterSize } : {}
+    this.#waiting.push({ kind: packing, guest, length, host, hostLength, ...room })
   }
 
   /** Claims and announces what has come so far. */

@@ -1,4 +1,4 @@
-/** The thread behind `hash-thread.ts`: takes slots of the ring as they fill, and answers at the end. */
+/** The thread behind `block-ring.ts`: takes slots of the ring as they fill, and answers at the end. */
 import { createHash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { CONSUMED, PRODUCED, type Ring, SLOT, SLOTS } from './_hash-ring.ts'

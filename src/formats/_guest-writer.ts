@@ -1,9 +1,11 @@
-import { MiB } from '../base/units.ts'
+import { KiB, MiB } from '../base/units.ts'
 import type { ExtentSink } from './_parse-stream.ts'
 
 /** Pieces that go on where the last one ended are written together, up to this many bytes. */
 const GATHER = 1 * MiB
-/** Buffers that may be on their way to the disk. */
+/** Pieces of this size are written from where they stand. */
+const LARGE = 256 * KiB
+/** Writes that may be on their way to the disk. */
 const IN_FLIGHT = 8
 
 interface Target {
@@ -12,9 +14,8 @@ interface Target {
 }
 
 /**
- * Brings a guest's disk from a parser to a writer: in large pieces wherever neighbours come one after
- * the other, and while the parser reads on. What it is given is copied into buffers that go round, so
- * whoever gives it may do the same: that costs less than new memory for every piece.
+ * Brings a guest's disk from a parser to a writer while the parser reads on: large pieces from where
+ * they stand, and small ones, where neighbours come one after the other, together.
  */
 export class GuestWriter implements ExtentSink {
   readonly #target: Target
@@ -31,9 +32,14 @@ export class GuestWriter implements ExtentSink {
     this.#target = target
   }
 
-  /** `bytes` may be reused when this is done. Fails, late, with what the writer fails with. */
+  /**
+   * `bytes` have to stay as they are until what `settled` is from then on is done. Fails, late, with
+   * what the writer fails with.
+   */
   async write(guest: number, bytes: Uint8Array): Promise<void> {
-    if (this.#length > 0 && guest !== this.#start + this.#length) await this.#flush()
+    const follows = this.#length > 0 && guest === this.#start + this.#length
+    if (this.#length > 0 && (!follows || bytes.length >= LARGE)) await this.#flush()
+    if (bytes.length >= LARGE) return await this.#begin(guest, bytes)
     for (let done = 0; done < bytes.length;) {
       if (this.#length === 0) this.#start = guest + done
       this.#gathered ??= this.#free.pop() ?? Buffer.allocUnsafeSlow(GATHER)
@@ -44,6 +50,11 @@ export class GuestWriter implements ExtentSink {
       done += part.length
       if (part.length === room) await this.#flush()
     }
+  }
+
+  /** Done when no bytes are needed any more that were given so far; it does not fail. */
+  get settled(): Promise<void> {
+    return this.#last
   }
 
   /** Waits for everything that was written. */
@@ -59,26 +70,35 @@ export class GuestWriter implements ExtentSink {
   }
 
   async #flush(): Promise<void> {
-    this.#rethrow()
     const buffer = this.#gathered
     if (buffer === undefined) return
-    this.#inFlight++
-    this.#last = this.#writeAfter(this.#last, buffer, this.#length)
     this.#gathered = undefined
+    const length = this.#length
     this.#length = 0
+    await this.#begin(this.#start, buffer.subarray(0, length), buffer)
+  }
+
+  async #begin(guest: number, bytes: Uint8Array, buffer?: Buffer): Promise<void> {
+    this.#rethrow()
+    this.#inFlight++
+    this.#last = this.#writeAfter(this.#last, guest, bytes, buffer)
     if (this.#inFlight >= IN_FLIGHT) await this.#last
   }
 
-  async #writeAfter(before: Promise<void>, buffer: Buffer, length: number): Promise<void> {
-    const start = this.#start
+  async #writeAfter(
+    before: Promise<void>,
+    guest: number,
+    bytes: Uint8Array,
+    buffer: Buffer | undefined,
+  ): Promise<void> {
     await before
     try {
-      if (!this.#failed) await this.#target.write(start, buffer.subarray(0, length))
+      if (!this.#failed) await this.#target.write(guest, bytes)
     } catch (error) {
       this.#failed = { error }
     }
     this.#inFlight--
-    this.#free.push(buffer)
+    if (buffer) this.#free.push(buffer)
   }
 
   #rethrow(): void {

@@ -20,7 +20,7 @@ const MAX_PAYLOAD = 256 * MiB
 export interface ExtentSink {
   /** Whether this part of the disk is wanted; left out means all of it is. */
   wants?(guest: number, length: number): boolean
-  /** `bytes` are the sink's until what it returns is done. */
+  /** `bytes` are the sink's until what it returns is done, or as long as whoever pushes grants. */
   write(guest: number, bytes: Uint8Array): void | Promise<void>
 }
 

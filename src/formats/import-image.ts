@@ -6,8 +6,8 @@
  */
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import { formatSize, MiB } from '../base/units.ts'
-import { HashThread } from '../bytes/hash-thread.ts'
+import { formatSize } from '../base/units.ts'
+import { BLOCK, BlockRing } from '../bytes/block-ring.ts'
 import { openFileSource, readInto } from '../bytes/source.ts'
 import type { DiskMap } from './disk-map.ts'
 import type { Finding } from './finding.ts'
@@ -17,8 +17,8 @@ import { StreamInspection } from './_inspect-stream.ts'
 import { type InspectOptions, makeJob } from './inspect.ts'
 import type { SparseWriter } from './sparse-writer.ts'
 
-/** Bytes read of a file at once. */
-const READ = 1 * MiB
+/** Blocks of a file that are read while one is worked on. */
+const AHEAD = 2
 
 export interface ImportOptions extends InspectOptions {
   /** What failures call the image. */
@@ -62,20 +62,23 @@ export async function importImage(
   const { writer, name } = options
   await using discarded = { [Symbol.asyncDispose]: () => writer.discard() }
   void discarded
+  await using ring = new BlockRing(options.digest === false ? undefined : 'sha256')
   await using guest = new GuestWriter(writer)
-  await using hash = options.digest === false ? undefined : new HashThread()
   const job = { ...makeJob(options, context), deadline: Infinity, guest }
   await using inspection = new StreamInspection({
     ...job,
     limits: { ...job.limits, timeMs: Infinity },
   })
   let size = 0
-  for await (const chunk of typeof input === 'string' ? readFile(input) : input) {
+  for await (const block of typeof input === 'string'
+    ? readFile(input, ring)
+    : readStream(input, ring)) {
     if (context.signal.aborted)
       throw new Failure('INTERRUPTED', `importing ${name} was interrupted`)
-    size += chunk.length
-    await hash?.write(chunk)
-    await inspection.push(chunk)
+    size += block.length
+    ring.put(block.length)
+    await inspection.push(block)
+    ring.keep(guest.settled)
     context.progress({ kind: 'bytes', name: 'import', done: size })
     if (inspection.decided) break
   }
@@ -85,7 +88,7 @@ export async function importImage(
   if (virtualSize === undefined)
     throw new Failure('IMAGE_UNREADABLE', `${name} is ${format}, which holds no disk`)
   await guest.end()
-  const sourceDigest = hash?.end() ?? Promise.resolve(undefined)
+  const sourceDigest = ring.end()
   sourceDigest.catch(() => {}) // told below, unless finishing fails first
   const { map, contentDigest } = await writer.finish(virtualSize)
   if (spooled > 0) context.log.info('import.spooled', { name, size: formatSize(spooled) })
@@ -101,21 +104,48 @@ export async function importImage(
   }
 }
 
-/** A file as a stream, with the next read under way while the last one is worked on. */
-async function* readFile(path: string): AsyncGenerator<Uint8Array> {
+/** A file in blocks of the ring, the next ones under way while one is worked on. */
+async function* readFile(path: string, ring: BlockRing): AsyncGenerator<Buffer> {
   await using file = await openFileSource(path)
-  const buffers = [Buffer.allocUnsafeSlow(READ), Buffer.allocUnsafeSlow(READ)]
   const readAt = async (at: number) => {
-    const buffer =
-      buffers[(at / READ) % 2]?.subarray(0, Math.max(0, file.size - at)) ?? Buffer.alloc(0)
-    await readInto(file, buffer, at)
-    return buffer
+    const block = (await ring.take()).subarray(0, file.size - at)
+    await readInto(file, block, at)
+    return block
   }
-  let next = readAt(0)
-  for (let at = 0; at < file.size; at += READ) {
-    const chunk = await next
-    next = at + READ < file.size ? readAt(at + READ) : Promise.resolve(chunk)
-    next.catch(() => {}) // told when it is its turn
-    yield chunk
+  const underWay: Promise<Buffer>[] = []
+  try {
+    for (let at = 0; ;) {
+      for (; at < file.size && underWay.length <= AHEAD; at += BLOCK) {
+        const read = readAt(at)
+        read.catch(() => {}) // told when it is its turn
+        underWay.push(read)
+      }
+      const block = await underWay.shift()
+      if (block === undefined) return
+      yield block
+    }
+  } finally {
+    await Promise.allSettled(underWay)
   }
+}
+
+/** A stream in blocks of the ring; all but the last are full. */
+async function* readStream(
+  chunks: AsyncIterable<Uint8Array>,
+  ring: BlockRing,
+): AsyncGenerator<Buffer> {
+  let block = await ring.take()
+  let filled = 0
+  for await (const chunk of chunks)
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + BLOCK - filled)
+      block.set(part, filled)
+      filled += part.length
+      at += part.length
+      if (filled < BLOCK) continue
+      yield block
+      block = await ring.take()
+      filled = 0
+    }
+  if (filled > 0) yield block.subarray(0, filled)
 }

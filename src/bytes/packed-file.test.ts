@@ -63,7 +63,7 @@ describe('a packed file', () => {
       (error) =>
         failsWith('COMMAND_FAILED')(error) &&
         error instanceof Error &&
-        /^tar2sqfs ended with 1: \S/.test(error.message),
+        /no\.squashfs: tar2sqfs ended with 1: \S/.test(error.message),
     )
   })
 

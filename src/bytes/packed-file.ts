@@ -4,9 +4,9 @@
  */
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
@@ -100,8 +100,8 @@ async function writeByProgram(
     const code = await Promise.race([ended, filled.then(async (error) => await settle(error))])
     if (code !== 0)
       throw new Failure(
-        message.includes('No space left on device') ? 'NO_SPACE' : 'COMMAND_FAILED',
-        `${program} ended with ${code}: ${message.trim().split('\n').at(-1) || 'no message'}`,
+        (await isFull(path)) ? 'NO_SPACE' : 'COMMAND_FAILED',
+        `${path}: ${program} ended with ${code}: ${message.trim().split('\n').at(-1) || 'no message'}`,
         { details: { program, code, message } },
       )
   } finally {
@@ -114,6 +114,12 @@ async function writeByProgram(
     if (error !== undefined && !isBroken) throw error
     return await ended
   }
+}
+
+/** Programs do not all say why they could not write; what they have written is still there. */
+async function isFull(path: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(dirname(path))
+  return bavail * bsize < MiB
 }
 
 /** With more than one thread xz writes blocks, the same however many there are; with one it does not. */

@@ -54,6 +54,10 @@ async function examine(cli: Cli): Promise<Finding[]> {
     namespaces,
     machines,
     firmware,
+    examinePrograms('export images for containers', {
+      tar2sqfs: 'squashfs-tools-ng',
+      xz: 'xz-utils',
+    }),
     examinePrograms('work on hosts (SSH)', { ssh: 'openssh-client' }),
   ]
 }

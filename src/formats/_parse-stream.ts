@@ -58,6 +58,8 @@ export class StreamParse {
   #ended = false
   #started = false
   #ask: { ask: Ask; bytes: Uint8Array } | undefined
+  /** The ask that the parser was given last, which may be of content. */
+  #answered: Ask | undefined
   #active: Extent | undefined
   #payload: Stretch | undefined
   readonly #payloads = new PassedPayloads()
@@ -183,6 +185,7 @@ export class StreamParse {
   async #resume(answered?: Ask): Promise<void> {
     let ask = answered
     while (ask === undefined ? !this.#run.ended : this.#isThere(ask)) {
+      this.#answered = ask
       const next = this.#run.next(ask && (await this.#answer(ask)), ask)
       this.#ask = undefined
       if (this.#isOver) this.#run.abort()
@@ -306,7 +309,7 @@ export class StreamParse {
       await this.#options.sink.write(extent.guest + done, bytes)
       done += count
     }
-    this.#spooled += length
+    this.#spooled += length - sharedBy(this.#answered, extent.host, extent.host + length)
   }
 
   #wants(guest: number, length: number): boolean {
@@ -374,6 +377,12 @@ function endOf(extent: Extent): number {
 
 function endOfAsk({ at, length }: Ask): number {
   return at + length
+}
+
+/** Bytes that an ask has in common with those from `start` to `end`. */
+function sharedBy(ask: Ask | undefined, start: number, end: number): number {
+  if (ask === undefined || ask.at < 0) return 0
+  return Math.max(0, Math.min(endOfAsk(ask), end) - Math.max(ask.at, start))
 }
 
 /** Copies what an ask wants of the bytes that stand at `start`. */

@@ -239,7 +239,10 @@ function packedTrack(packing: StreamPacking, job: Job): Track {
   const unpacker = openUnpacker(packing, {
     limits: job.limits,
     findings: job.findings,
-    sink: (chunk) => inner.push(chunk),
+    sink: async (chunk) => {
+      await inner.push(chunk)
+      if (inner.decided) unpacker.stop() // a little may unpack to very much
+    },
   })
   const ending = endingOf(packing) ?? packing
   return {

@@ -131,3 +131,20 @@ it('much from nearly nothing is refused, after some of it', async () => {
   )
   assert.ok(size > 255 * MiB && size <= 257 * MiB, `${size}`)
 })
+
+it('what a few compressed bytes go on to give is not waited for when nobody wants it', async () => {
+  const findings = new FindingList()
+  let size = 0
+  const unpacker = openUnpacker('gzip', {
+    limits: DEFAULT_LIMITS,
+    findings,
+    sink: (part) => {
+      size += part.length
+      unpacker.stop()
+    },
+  })
+  await unpacker.push(gzipSync(Buffer.alloc(64 * MiB)))
+  assert.equal(await unpacker.end(), false)
+  assert.ok(size <= MiB, `${size}`)
+  assert.deepEqual(findings.all, [])
+})

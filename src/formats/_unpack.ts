@@ -1,7 +1,8 @@
 /**
  * Compressed files, one pass through them: bytes in, bytes out, with every way in which a stream can
  * be wrong as a finding. What comes out is bounded: by a size, and by a ratio once it is much, since
- * zeros shrink a thousandfold honestly and for as long as somebody likes otherwise.
+ * zeros shrink a thousandfold honestly and for as long as somebody likes otherwise. The time it may
+ * take is for whoever pushes to bound.
  */
 import type { Duplex, Writable } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
@@ -16,7 +17,8 @@ import type { Limits } from './parser.ts'
 const XZ_MEMORY = 128 * MiB
 /** Up to 128 MiB of window; what was packed with `zstd --long=28` and more is refused. */
 const ZSTD_WINDOW_LOG = 27
-const FREE = 8 * GiB
+/** A disk that is nearly empty shrinks more than a thousandfold; only much of nothing is a bomb. */
+const FREE = 64 * GiB
 const RATIO = 1000
 const OUTPUT_CHUNK = 256 * KiB
 
@@ -27,7 +29,7 @@ export interface UnpackOptions {
   readonly limits: Limits
   readonly findings: FindingList
   readonly sink: Sink
-  /** Bytes up to which what comes out is not compared with what went in. Default 8 GiB. */
+  /** Bytes up to which what comes out is not compared with what went in. Default 64 GiB. */
   readonly freeSize?: number | undefined
 }
 
@@ -38,6 +40,8 @@ export interface Unpacker {
   push(chunk: Uint8Array): Promise<void>
   /** Says that nothing follows; false when the content did not come out whole. */
   end(): Promise<boolean>
+  /** Nothing more of what comes out is wanted. */
+  stop(): void
   /** Gives up; what it started is ended. */
   close(): Promise<void>
 }
@@ -130,6 +134,10 @@ class StreamUnpacker implements Unpacker {
         severity: 'refuse',
       })
     return true
+  }
+
+  stop(): void {
+    this.#stopped = true
   }
 
   async close(): Promise<void> {

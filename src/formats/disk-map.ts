@@ -33,6 +33,7 @@ export class DiskMap {
   readonly #words: Uint32Array
   /** Data units before each block. */
   readonly #before: Uint32Array
+  readonly #coarser = new Map<number, DiskMap>()
   #digest: string | undefined
 
   /** `words`: bit `n % 32` of word `n / 32` is unit `n`. They are kept, not copied. */
@@ -117,28 +118,19 @@ export class DiskMap {
     }
   }
 
-  /** The same disk in larger units: one holds data if any of its parts does. */
+  /** The same disk in larger units: one holds data if any of its parts does. Made once, and kept. */
   coarser(unit: number): DiskMap {
+    const known = unit === this.unit ? this : this.#coarser.get(unit)
+    if (known !== undefined) return known
     const factor = unit / this.unit
     if (!Number.isInteger(factor) || factor < 1 || !Number.isInteger(Math.log2(factor)))
       throw new RangeError(`units of ${this.unit} bytes cannot be joined to ${unit}`)
-    if (factor === 1) return this
     const words = new Uint32Array(Math.ceil(Math.ceil(this.size / unit) / 32))
-    // A word of ours is several units of the other map, or several words are one.
-    const parts = Math.max(32 / factor, 1)
-    const spanBits = Math.log2(Math.max(factor / 32, 1))
-    const mask = (2 ** Math.min(factor, 32) - 1) | 0
-    const ours = this.#words
-    for (let word = 0; word < ours.length; word++) {
-      const bits = wordAt(ours, word) | 0
-      if (bits === 0) continue
-      for (let part = 0; part < parts; part++) {
-        if (((bits >>> (part * factor)) & mask) === 0) continue
-        const whole = (word >>> spanBits) * parts + part
-        words[whole >>> 5] = wordAt(words, whole >>> 5) | (1 << (whole & 31))
-      }
-    }
-    return new DiskMap(this.size, words, unit)
+    if (factor >= 32) joinWords(this.#words, words, factor / 32)
+    else joinBits(this.#words, words, factor)
+    const made = new DiskMap(this.size, words, unit)
+    this.#coarser.set(unit, made)
+    return made
   }
 
   /** Hexadecimal SHA-256 of the map as bytes: equal for equal maps, on every machine. */
@@ -244,6 +236,33 @@ export class DiskMapBuilder {
     const larger = new Uint32Array(Math.max(words, this.#words.length * 2))
     larger.set(this.#words)
     this.#words = larger
+  }
+}
+
+/** Sets a bit of `to` for each `span` words of `from` of which one is not zero. */
+function joinWords(from: Uint32Array, to: Uint32Array, span: number): void {
+  for (let start = 0, unit = 0; start < from.length; start += span, unit++) {
+    const end = Math.min(start + span, from.length)
+    let word = start
+    while (word < end && from[word] === 0) word++
+    if (word < end) to[unit >>> 5] = wordAt(to, unit >>> 5) | (1 << (unit & 31))
+  }
+}
+
+/** Sets a bit of `to` for each `factor` bits of `from` (2 to 16) of which one is set. */
+function joinBits(from: Uint32Array, to: Uint32Array, factor: number): void {
+  const parts = 32 / factor
+  const mask = 2 ** factor - 1
+  for (let word = 0; word < from.length; word++) {
+    let rest = wordAt(from, word)
+    if (rest === 0) continue
+    let joined = 0
+    for (let part = 0; part < parts; part++) {
+      if ((rest & mask) !== 0) joined |= 1 << part
+      rest >>>= factor
+    }
+    const at = (word * parts) >>> 5
+    to[at] = wordAt(to, at) | (joined << ((word * parts) & 31))
   }
 }
 

@@ -63,7 +63,7 @@ describe('a packed file', () => {
       (error) =>
         failsWith('COMMAND_FAILED')(error) &&
         error instanceof Error &&
-        /no\.squashfs: tar2sqfs ended with 1: \S/.test(error.message),
+        /^tar2sqfs ended with 1: \S/.test(error.message),
     )
   })
 

@@ -98,12 +98,7 @@ async function writeByProgram(
     if (child.stdin === null) throw new Error('a program without standard input')
     const filled = fillStream(child.stdin, fill, signal).catch((error: unknown) => error)
     const code = await Promise.race([ended, filled.then(async (error) => await settle(error))])
-    if (code !== 0)
-      throw new Failure(
-        (await isFull(path)) ? 'NO_SPACE' : 'COMMAND_FAILED',
-        `${path}: ${program} ended with ${code}: ${message.trim().split('\n').at(-1) || 'no message'}`,
-        { details: { program, code, message } },
-      )
+    if (code !== 0) throw await failureOf(program, code, message, path)
   } finally {
     await stopProcess(child)
   }
@@ -116,10 +111,21 @@ async function writeByProgram(
   }
 }
 
-/** Programs do not all say why they could not write; what they have written is still there. */
-async function isFull(path: string): Promise<boolean> {
-  const { bavail, bsize } = await statfs(dirname(path))
-  return bavail * bsize < MiB
+/** Programs do not all say that a disk is full; what they have written is still there. */
+async function failureOf(
+  program: string,
+  code: number,
+  message: string,
+  path: string,
+): Promise<Failure> {
+  const directory = dirname(path)
+  const { bavail, bsize } = await statfs(directory)
+  if (bavail * bsize < MiB)
+    return new Failure('NO_SPACE', `no space left in ${directory} for what ${program} writes`)
+  const why = message.trim().split('\n').at(-1) || 'no message'
+  return new Failure('COMMAND_FAILED', `${program} ended with ${code}: ${why}`, {
+    details: { program, code, message },
+  })
 }
 
 /** With more than one thread xz writes blocks, the same however many there are; with one it does not. */

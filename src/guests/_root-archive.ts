@@ -33,6 +33,9 @@ export interface RootArchiveOptions {
 /** Squashfs has times of 32 bits without a sign. */
 const MAX_SQUASHFS_TIME = 2 ** 32 - 1
 
+/** The last second that a `Date` knows; file systems know later ones, which no clock has shown. */
+const MAX_TIME = 8_640_000_000_000
+
 /** Archives the root of a guest into a directory for this alone. Fails as `Remote.archive` does. */
 export async function openRootArchive(
   remote: Remote,
@@ -50,7 +53,8 @@ export async function openRootArchive(
     await remote.archive(path)
     const source = await openFileSource(path)
     const members = await readTreeArchive(source)
-    const newest = members.reduce((newest, { mtime }) => Math.max(newest, mtime), 0)
+    const times = members.map(({ mtime }) => mtime).filter((mtime) => mtime <= MAX_TIME)
+    const newest = times.reduce((newest, mtime) => Math.max(newest, mtime), 0)
     return {
       members,
       newest,

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import { defaultCacheDir } from '../base/paths.ts'
 import { findProgram, runTool } from '../base/process.ts'
-import { KiB, MiB } from '../base/units.ts'
+import { GiB, KiB, MiB } from '../base/units.ts'
 import { openFileSource } from '../bytes/source.ts'
 import { contentOf, readTreeArchive, type StoredMember } from '../formats/read-tree-archive.ts'
 import { settleHoles } from '../formats/settle-holes.ts'
@@ -198,6 +198,30 @@ describe(
     })
   },
 )
+
+describe('holes of a file', () => {
+  for (const fileSystem of ['ext2', 'ext4'] as const)
+    it(`cost nothing on ${fileSystem}, however large they are`, async () => {
+      const path = at(`large-${fileSystem}`)
+      await makeTinyImage(path, {
+        fileSystem,
+        lay: async (tree) => {
+          await runTool(['truncate', '-s', '1T', join(tree, 'srv/large')])
+          await using file = await open(join(tree, 'srv/large'), 'r+')
+          await file.write('x', 700 * GiB)
+        },
+      })
+      const archived = await archive(path, 'read')
+      const node = (await membersOf(archived)).get('srv/large')?.node
+      assert.deepEqual(node, {
+        type: 'file',
+        size: 1024 * GiB,
+        data: [{ offset: 700 * GiB, length: 4 * KiB }],
+      })
+      assert.ok((await stat(archived)).size < 4 * MiB)
+      assert.match(await digestOf(archived), /^[0-9a-f]{64}$/)
+    })
+})
 
 /** An image whose file system was changed by debugfs. */
 async function damaged(name: string, commands: readonly string[], files = {}): Promise<string> {

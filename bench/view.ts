@@ -6,11 +6,14 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, open, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
+import { makeContext } from '../src/base/context.ts'
 import { runTool, startProcess, stopProcess } from '../src/base/process.ts'
 import { GiB, MiB, TiB } from '../src/base/units.ts'
+import type { Source } from '../src/bytes/source.ts'
 import { DiskMap, UNIT } from '../src/formats/disk-map.ts'
 import { makeView, VIEW_FORMATS } from '../src/formats/views.ts'
 import type { Listing } from '../src/http/listing.ts'
+import { openViewServer } from '../src/http/view-server.ts'
 import { openService } from '../src/testing/service.ts'
 import { measure, median } from './measure.ts'
 import { INGOT, openPlace, readRuns } from './place.ts'
@@ -80,7 +83,7 @@ try {
     atMost('the same, against -W -m 8', ours, costOf(series, CONVERT_W), 0.6),
     bar('CPU s of the server for each GiB', perGiB, 0.5, 's'),
     ...(await firstByteBars()),
-    ...scatteredBars(),
+    ...(await scatteredBars()),
     await memoryBar(),
   ]
   process.exitCode = printBars(bars)
@@ -133,27 +136,53 @@ async function firstByteBars(): Promise<Bar[]> {
   return bars
 }
 
-/** The worst disk: 2 TiB, two of three units hold data. From the map to the first piece, and one in the middle. */
-function scatteredBars(): Bar[] {
+/**
+ * The worst disk: 2 TiB, two of three units hold data. By the map: until the first piece and one in the
+ * middle are there. Over HTTP: until the client has the first byte, at a server that has just started.
+ */
+async function scatteredBars(): Promise<Bar[]> {
   const words = new Uint32Array((2 * TiB) / UNIT / 32)
   for (let unit = 0; unit < words.length * 32; unit++)
     if (unit % 3 !== 0) words[unit >>> 5] = (words[unit >>> 5] ?? 0) | (1 << (unit & 31))
-  const bars: Bar[] = []
-  for (const name of UNCOMPRESSED) {
-    const format = VIEW_FORMATS.find((one) => one.name === name)
-    if ((format?.maxVirtualSize ?? Infinity) < 2 * TiB) continue
-    const times: number[] = []
+  const byMap = new Map<string, number[]>()
+  const byHttp = new Map<string, number[]>()
+  const formats = VIEW_FORMATS.filter(
+    ({ needs, maxVirtualSize = Infinity }) => needs === 'map' && maxVirtualSize >= 2 * TiB,
+  )
+  for (const { name } of formats)
     for (let time = 0; time < runs; time++) {
       const map = new DiskMap(2 * TiB, words.slice())
       const startedAt = performance.now()
       const view = makeView(name, { map, identity: 'a scattered disk' })
       const middle = Math.floor(view.length / 2)
       for (const from of [0, middle]) firstOf(view.pieces(from, from + 1))
-      times.push(performance.now() - startedAt)
+      byMap.set(name, [...(byMap.get(name) ?? []), performance.now() - startedAt])
+      byHttp.set(name, [...(byHttp.get(name) ?? []), await firstByteOfNewServer(name, map)])
     }
-    bars.push(bar(`first pieces of ${name}, 2 TiB scattered`, median(times), 50, 'ms'))
+  return formats.flatMap(({ name }) => [
+    bar(`first pieces of ${name}, 2 TiB scattered`, median(byMap.get(name) ?? []), 50, 'ms'),
+    bar(`the same over HTTP`, median(byHttp.get(name) ?? []), 50, 'ms'),
+  ])
+}
+
+async function firstByteOfNewServer(name: string, map: DiskMap): Promise<number> {
+  const served = { name: 'scattered', disk: zeroDisk(map.size), map, identity: 'a scattered disk' }
+  await using scattered = await openViewServer(
+    served,
+    { host: '127.0.0.1', port: 0, storeDirectory: place.at('.') },
+    makeContext(),
+  )
+  const found = scattered.listing().formats.find((format) => format.name === name)
+  return await firstByteMs(new URL(found?.url ?? '', scattered.url).href)
+}
+
+function zeroDisk(size: number): Source {
+  return {
+    name: 'zeros',
+    size,
+    read: async (_offset, length) => Buffer.alloc(length),
+    [Symbol.asyncDispose]: async () => {},
   }
-  return bars
 }
 
 function firstOf<Value>(values: Iterable<Value>): Value | undefined {

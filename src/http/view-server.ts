@@ -67,6 +67,7 @@ export async function openViewServer(
   context: Context,
 ): Promise<ViewServer> {
   const handler = new Handler(served, options, context)
+  handler.listing() // what follows from the map alone is made here, so that nobody waits for it
   const underWay = new Set<Promise<void>>()
   const server = createServer(
     // The time for a request is the time to send one; answers may take as long as they like.
@@ -97,7 +98,7 @@ export async function openViewServer(
   }
 }
 
-function asListenFailure(error: unknown, { host, port }: ViewServerOptions): Failure {
+function asListenFailure(error: unknown, { host, port }: ViewServerOptions): Error {
   const code = systemCode(error)
   const options = { details: { host, port }, cause: error }
   if (code === 'EADDRINUSE')

@@ -30,6 +30,13 @@ test('system errors on a file become failures; failures pass through', () => {
   assert.equal(asFileFailure(failure, '/a'), failure)
 })
 
+test('what no system said is a bug, and is not passed off as a bad file', () => {
+  const bug = new TypeError('undefined is not a function')
+  assert.equal(asFileFailure(bug, '/a'), bug)
+  const wrongCall = system('ERR_INVALID_ARG_TYPE')
+  assert.equal(asFileFailure(wrongCall, '/a'), wrongCall)
+})
+
 function system(code: string): Error {
   return Object.assign(new Error(`${code}: went wrong`), { code })
 }

@@ -211,10 +211,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** A system error met on the file `path`, as a Failure; Failures pass through. */
-export function asFileFailure(error: unknown, path: string): Failure {
-  if (error instanceof Failure) return error
+/** A system error met on the file `path`, as a Failure; all else passes through: a bug stays one. */
+export function asFileFailure(error: unknown, path: string): Error {
   const code = systemCode(error)
+  const isForeseen = code !== undefined && !code.startsWith('ERR_') // those are Node's, of wrong calls
+  if (error instanceof Error && (error instanceof Failure || !isForeseen)) return error
   const options = { details: { path, code }, cause: error }
   if (code === 'ENOENT') return new Failure('FILE_NOT_FOUND', `no file ${path}`, options)
   if (code === 'ENOSPC' || code === 'EDQUOT')

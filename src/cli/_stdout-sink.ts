@@ -6,7 +6,7 @@ import type { Sink } from '../bytes/send-pieces.ts'
 const STDOUT = 1
 
 /**
- * Standard output as a sink. Fails with FILE_UNREADABLE when nobody reads it any more, and with
+ * Standard output as a sink. Fails with READER_GONE when nobody reads it any more, and with
  * INTERRUPTED at once, even while a reader keeps us waiting.
  */
 export function openStdoutSink(signal: AbortSignal): Sink {
@@ -26,7 +26,7 @@ function fileSink(): Sink {
 
 function pipeSink(signal: AbortSignal): Sink {
   const socket = new Socket({ fd: STDOUT, readable: false, writable: true })
-  let failure: Failure | undefined
+  let failure: Error | undefined
   socket.on('error', (error) => (failure ??= asFileFailure(error, 'standard output')))
   const onAbort = () => {
     failure ??= new Failure('INTERRUPTED', 'interrupted')

@@ -48,19 +48,17 @@ export async function writeWholeFiles<T>(
   paths: readonly [string, ...string[]],
   label: string,
   fill: (workingPaths: string[]) => Promise<T>,
+  { sync = true }: { sync?: boolean } = {},
 ): Promise<T> {
   const working = paths.map((path) => workingPath(path, label))
   try {
     for (const path of paths) await removeLeftovers(path)
     const result = await fill(working)
-    for (const path of working) {
-      await using file = await open(path, 'r')
-      await file.sync()
-    }
+    if (sync) await Promise.all(working.map(syncFile))
     for (const [index, path] of [...paths.entries()].reverse())
       await rename(working[index] ?? path, path)
-    for (const directory of new Set(paths.map((path) => dirname(path))))
-      await syncDirectory(directory)
+    const directories = new Set(paths.map((path) => dirname(path)))
+    if (sync) await Promise.all([...directories].map(syncDirectory))
     return result
   } catch (error) {
     for (const path of working) await rm(path, { force: true })
@@ -68,8 +66,12 @@ export async function writeWholeFiles<T>(
   }
 }
 
+async function syncFile(path: string): Promise<void> {
+  await using file = await open(path)
+  await file.sync()
+}
+
 /** So that the name is on the disk too. */
 export async function syncDirectory(path: string): Promise<void> {
-  await using directory = await open(path)
-  await directory.sync()
+  await syncFile(path)
 }

@@ -5,7 +5,7 @@ import type { Context } from '../base/context.ts'
 import { asFileFailure } from '../base/failure.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import type { Put } from '../bytes/packed-file.ts'
-import { openFileSource } from '../bytes/source.ts'
+import { openFileSource, type Source } from '../bytes/source.ts'
 import { contentOf, readTreeArchive, type StoredMember } from '../formats/read-tree-archive.ts'
 import { settleHoles } from '../formats/settle-holes.ts'
 import type { TreeMember } from '../formats/tree-archive.ts'
@@ -44,40 +44,48 @@ export async function openRootArchive(
 ): Promise<RootArchive> {
   const place = join(tempDir, 'export')
   const scratch = workingPath(place, context.newId())
-  const remove = () => rm(scratch, { recursive: true, force: true })
+  await using opened = new AsyncDisposableStack()
+  opened.defer(() => rm(scratch, { recursive: true, force: true }))
   try {
     await mkdir(tempDir, { recursive: true })
     await removeLeftovers(place)
     await mkdir(scratch, { mode: 0o700 }) // guests have secrets
     const path = join(scratch, 'root.tar')
     await remote.archive(path)
-    const source = await openFileSource(path)
+    const source = opened.use(await openFileSource(path))
     const members = await readTreeArchive(source)
-    const times = members.map(({ mtime }) => mtime).filter((mtime) => mtime <= MAX_TIME)
-    const newest = times.reduce((newest, mtime) => Math.max(newest, mtime), 0)
+    const kept = opened.move()
     return {
       members,
-      newest,
-      write: async (put, options = {}) => {
-        const archive = new TreeArchiveWriter(put)
-        await addFiles(archive, options.files ?? {}, newest)
-        for (const member of members) {
-          const read = contentOf(source, member)
-          const { node } = member
-          const settled = node.type === 'file' ? await settleHoles(node, read) : node
-          await archive.add(placed({ ...member, node: settled }, options), read)
-        }
-        await archive.end()
-      },
-      [Symbol.asyncDispose]: async () => {
-        await source[Symbol.asyncDispose]()
-        await remove()
-      },
+      newest: newestOf(members),
+      write: (put, options = {}) => writeRoot(put, source, members, options),
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
     }
   } catch (error) {
-    await remove()
     throw asFileFailure(error, tempDir)
   }
+}
+
+function newestOf(members: readonly StoredMember[]): number {
+  const times = members.map(({ mtime }) => mtime).filter((mtime) => mtime <= MAX_TIME)
+  return times.reduce((newest, mtime) => Math.max(newest, mtime), 0)
+}
+
+async function writeRoot(
+  put: Put,
+  source: Source,
+  members: readonly StoredMember[],
+  options: RootArchiveOptions,
+): Promise<void> {
+  const archive = new TreeArchiveWriter(put)
+  await addFiles(archive, options.files ?? {}, newestOf(members))
+  for (const member of members) {
+    const read = contentOf(source, member)
+    const { node } = member
+    const settled = node.type === 'file' ? await settleHoles(node, read) : node
+    await archive.add(placed({ ...member, node: settled }, options), read)
+  }
+  await archive.end()
 }
 
 /** An archive of small files alone. */

@@ -52,13 +52,18 @@ export async function exportRoot(
   const parts = await partsOf(format, paths, root, remote)
   const [first, ...others] = parts.map(({ path }) => path)
   if (first === undefined) throw new Error('a form without files')
-  const sizes = await writeWholeFiles([first, ...others], 'export', async (working) => {
-    for (const [index, { packing, write }] of parts.entries()) {
-      context.progress({ kind: 'phase', name: 'write', detail: parts[index]?.path ?? '' })
-      await writePackedFile(working[index] ?? '', packing, write, context.signal)
-    }
-    return await Promise.all(working.map(async (path) => (await stat(path)).size))
-  })
+  const sizes = await writeWholeFiles(
+    [first, ...others],
+    'export',
+    async (working) => {
+      for (const [index, { packing, write }] of parts.entries()) {
+        context.progress({ kind: 'phase', name: 'write', detail: parts[index]?.path ?? '' })
+        await writePackedFile(working[index] ?? '', packing, write, context.signal)
+      }
+      return await Promise.all(working.map(async (path) => (await stat(path)).size))
+    },
+    { sync: false },
+  )
   return {
     files: parts.map(({ path }, index) => ({ path, size: sizes[index] ?? 0 })),
     left: parts.some(({ packing }) => packing === 'squashfs') ? leftBySquashfs(root) : [],

@@ -34,13 +34,18 @@ export async function exportTriple(
   await using opened = await openImage(image)
   const place = await placeOfRoot(opened.disk, remote)
   context.progress({ kind: 'phase', name: 'write', detail: output })
-  const sizes = await writeWholeFiles(paths, 'export', async (working) => {
-    const [machine = '', ...others] = working
-    await writeWindow(opened.disk, place, machine, context)
-    for (const [index, bytes] of [kernel, ramdisk].entries())
-      await writeFile(others[index] ?? '', bytes, { flag: 'wx' })
-    return await Promise.all(working.map(async (path) => (await stat(path)).size))
-  })
+  const sizes = await writeWholeFiles(
+    paths,
+    'export',
+    async (working) => {
+      const [machine = '', ...others] = working
+      await writeWindow(opened.disk, place, machine, context)
+      for (const [index, bytes] of [kernel, ramdisk].entries())
+        await writeFile(others[index] ?? '', bytes, { flag: 'wx' })
+      return await Promise.all(working.map(async (path) => (await stat(path)).size))
+    },
+    { sync: false },
+  )
   const files = paths.map((path, index) => ({ path, size: sizes[index] ?? 0 }))
   return { files, left: [] }
 }
@@ -69,7 +74,7 @@ async function writeWindow(
   path: string,
   { signal }: Context,
 ): Promise<void> {
-  await using writer = await openSparseWriter(path)
+  await using writer = await openSparseWriter(path, { sync: false })
   const end = offset + length
   for (const extent of disk.extents()) {
     const to = Math.min(extent.offset + extent.length, end)

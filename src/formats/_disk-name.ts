@@ -1,36 +1,27 @@
 /**
- * What tells disks apart without reading all of them: sums over the first sectors of each unit, which
+ * What tells disks apart without reading all of them: sums over the first sector of each unit, which
  * come out the same in whatever order the parts of the disk are looked at, and however they are cut.
  */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { KiB, SECTOR } from '../base/units.ts'
+import { SECTOR } from '../base/units.ts'
 import { type DiskMap, UNIT } from './disk-map.ts'
 import { isZero } from './zero-units.ts'
 
-/** How much of the start of each unit counts: whole sectors. */
-export const HEAD = 2 * KiB
+/** How much of the start of each unit counts: a whole sector, since disks may be cut at sectors. */
+export const HEAD = SECTOR
 
 export class HeadSums {
   first = 0
   second = 0
 
-  /** Counts those sectors of `bytes`, which stand at `offset` of the disk, that begin a unit. Zeros count nothing. */
-  add(bytes: Buffer, offset: number): void {
-    for (let at = 0; at < bytes.length; at += SECTOR) {
-      const place = offset + at
-      if (place % UNIT >= HEAD) return
-      const sector = bytes.subarray(at, at + SECTOR)
-      if (isZero(sector)) continue
-      const sum = crc32(sector)
-      const first = mixed(sum ^ mixed((place / SECTOR) >>> 0))
-      this.merge({ first, second: mixed(first ^ sum) })
-    }
-  }
-
-  merge({ first, second }: { first: number; second: number }): void {
+  /** Counts a sector that stands at `offset` of the disk, if it begins a unit. Zeros count nothing. */
+  add(sector: Buffer, offset: number): void {
+    if (offset % UNIT !== 0 || isZero(sector)) return
+    const sum = crc32(sector)
+    const first = mixed(sum ^ mixed((offset / SECTOR) >>> 0))
     this.first = (this.first + first) >>> 0
-    this.second = (this.second + second) >>> 0
+    this.second = (this.second + mixed(first ^ sum)) >>> 0
   }
 }
 

@@ -5,7 +5,6 @@ import { decide, type Level } from './_decide.ts'
 import { detect } from './_detect.ts'
 import { FindingList } from './_findings.ts'
 import { checkGuest, checkRaw, readEnds } from './_guest-content.ts'
-import { StreamInspection } from './_inspect-stream.ts'
 import {
   descends,
   type Job,
@@ -44,6 +43,8 @@ export async function inspectSource(source: Source, job: Job): Promise<Outcome> 
 }
 
 async function inspectInOrder(source: Source, job: Job): Promise<Outcome> {
+  // Loaded when it is needed: what unpacks and reads archives is most of an inspection's code.
+  const { StreamInspection } = await import('./_inspect-stream.ts')
   await using stream = new StreamInspection(job)
   for (let at = 0; at < source.size && !stream.decided; at += MiB)
     await stream.push(await source.read(at, Math.min(MiB, source.size - at)))

@@ -5,7 +5,6 @@ import { isFailure } from '../base/failure.ts'
 import { openFileSource } from '../bytes/source.ts'
 import { inspectSource } from './_inspect-source.ts'
 import type { Job } from './_inspection-job.ts'
-import { StreamInspection } from './_inspect-stream.ts'
 import {
   type Inspection,
   makeJob,
@@ -44,6 +43,7 @@ async function inspectFile(path: string, job: Job): Promise<Inspection> {
 }
 
 async function inspectBlocks(job: Job): Promise<Inspection> {
+  const { StreamInspection } = await import('./_inspect-stream.ts')
   await using stream = new StreamInspection(job)
   let size = 0
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -1,6 +1,6 @@
 /**
  * Writes a view to a file as fast as the kernel takes it: the bytes that are computed are written here,
- * the parts of the disk are copied by threads, and zeros become holes.
+ * the parts of the disk are copied by the kernel, and zeros become holes.
  */
 import type { FileHandle } from 'node:fs/promises'
 import type { Context } from '../base/context.ts'
@@ -8,11 +8,10 @@ import { Failure } from '../base/failure.ts'
 import { KiB, MiB } from '../base/units.ts'
 import type { FileCalls } from '../bytes/file-calls.ts'
 import { lengthOf, type Piece } from '../bytes/piece.ts'
+import { type NamedFile, PartCopier } from '../bytes/part-copier.ts'
 import { sendPieces } from '../bytes/send-pieces.ts'
 import { fileSink, writeAll } from '../bytes/sinks.ts'
 import type { Source } from '../bytes/source.ts'
-import type { CopyJob } from './_disk-thread.ts'
-import type { DiskThreads } from './_disk-threads.ts'
 import type { Disk } from './open-disk.ts'
 import type { View } from './view.ts'
 
@@ -24,13 +23,15 @@ export interface ViewOrigins {
   readonly store?: Source | undefined
 }
 
-/** A job of copying: this much, or so many parts. */
-const JOB_BYTES = 16 * MiB
-const JOB_PARTS = 4096
-/** Room is reserved for this much at once. */
+/** Parts are gathered until they are so much, or so many; then room is reserved, and they are copied. */
+const BATCH_BYTES = 32 * MiB
+const BATCH_PARTS = 4096
+/** Computed bytes that are written at once; and the least that room is reserved for. */
 const TABLE_BYTES = 1 * MiB
 /** Shorter runs of zeros are not worth a hole. */
 const HOLE = 4 * KiB
+/** Room is reserved across gaps that are no larger: a table fills them, or they are not worth a hole. */
+const GAP = 4 * KiB
 
 /**
  * Writes all of a view to a new file. Tells progress as `bytes` under the name `write`. Fails with
@@ -40,7 +41,7 @@ export async function writeView(
   view: View,
   origins: ViewOrigins,
   to: { readonly file: FileHandle; readonly name: string },
-  tools: { readonly threads: DiskThreads; readonly calls: FileCalls | undefined },
+  calls: FileCalls | undefined,
   { signal, progress }: Pick<Context, 'signal' | 'progress'>,
 ): Promise<void> {
   if (origins.store !== undefined || origins.file.file === undefined) {
@@ -53,28 +54,22 @@ export async function writeView(
   }
   await to.file.truncate(view.length)
   const from = { descriptor: origins.file.file.descriptor, name: origins.file.name }
-  const parts = new Parts(from, { descriptor: to.file.fd, name: to.name }, tools.calls)
-  let done = 0
-  await tools.threads.run(jobsOf(view, origins, to.file, parts), signal, (job) => {
-    done += job.bytes
-    progress({ kind: 'bytes', name: 'write', done, total: view.length })
-  })
-  progress({ kind: 'bytes', name: 'write', done: view.length, total: view.length })
+  const parts = new Parts(from, { descriptor: to.file.fd, name: to.name }, { calls, signal })
+  try {
+    await writeFromFile(view, origins, { file: to.file, parts }, progress)
+  } finally {
+    await parts.settle()
+  }
 }
 
-interface SizedCopyJob extends CopyJob {
-  /** How far the file is when it is done: its own bytes and those between it and the one before. */
-  readonly bytes: number
-}
-
-/** The view as jobs; what is no part of the disk is written on the way. */
-async function* jobsOf(
+async function writeFromFile(
   view: View,
   { disk, file }: ViewOrigins,
-  target: FileHandle,
-  parts: Parts,
-): AsyncGenerator<SizedCopyJob> {
-  const tables = new Tables(target)
+  to: { readonly file: FileHandle; readonly parts: Parts },
+  progress: Context['progress'],
+): Promise<void> {
+  const { parts } = to
+  const tables = new Tables(to.file)
   let at = 0
   for (const piece of view.pieces(0, view.length)) {
     if (piece.kind === 'bytes') await tables.add(piece.bytes, at)
@@ -84,15 +79,17 @@ async function* jobsOf(
       for (const run of placesOf(disk, file, piece.offset, piece.length)) {
         const target = at + run.offset - piece.offset
         for (let done = 0; done < run.length;) {
-          const count = parts.add(run.host + done, target + done, run.length - done)
-          done += count
-          if (parts.isFull) yield parts.take(target + done)
+          done += parts.add(run.host + done, target + done, run.length - done)
+          if (!parts.isFull) continue
+          await parts.copy()
+          progress({ kind: 'bytes', name: 'write', done: target + done, total: view.length })
         }
       }
     at += lengthOf(piece)
   }
   await tables.flush()
-  if (!parts.isEmpty) yield parts.take(at)
+  await parts.end()
+  progress({ kind: 'bytes', name: 'write', done: view.length, total: view.length })
 }
 
 /** Where a part of the disk stands in the file; what is zeros there stands nowhere. */
@@ -110,60 +107,74 @@ function* placesOf(
       else if (run.kind === 'packed') throw new TypeError('a compressed disk cannot be copied')
 }
 
-/** Collects parts until they are a job. */
+interface Part {
+  readonly source: number
+  readonly target: number
+  readonly length: number
+}
+
+/** Gathers parts, reserves room for what will be written without a gap, and has them copied. */
 class Parts {
-  readonly #from: CopyJob['from']
-  readonly #to: CopyJob['to']
+  readonly #copier: PartCopier
+  readonly #to: NamedFile
   readonly #calls: FileCalls | undefined
-  #numbers: number[] = []
+  #parts: Part[] = []
   #bytes = 0
-  #taken = 0
-  #run: { start: number; end: number } | undefined
 
-  constructor(from: CopyJob['from'], to: CopyJob['to'], calls: FileCalls | undefined) {
-    this.#from = from
+  constructor(from: NamedFile, to: NamedFile, tools: ConstructorParameters<typeof PartCopier>[2]) {
+    this.#copier = new PartCopier(from, to, tools)
     this.#to = to
-    this.#calls = calls
-  }
-
-  get isEmpty(): boolean {
-    return this.#bytes === 0
+    this.#calls = tools.calls
   }
 
   get isFull(): boolean {
-    return this.#bytes >= JOB_BYTES || this.#numbers.length >= JOB_PARTS * 3
+    return this.#bytes >= BATCH_BYTES || this.#parts.length >= BATCH_PARTS
   }
 
   /** Takes as much of a part as there is room for; how much that is. */
-  add(host: number, target: number, length: number): number {
-    const count = Math.min(length, JOB_BYTES - this.#bytes)
-    this.#numbers.push(host, target, count)
+  add(source: number, target: number, length: number): number {
+    const count = Math.min(length, BATCH_BYTES - this.#bytes)
+    const last = this.#parts.at(-1)
+    if (last && last.source + last.length === source && last.target + last.length === target)
+      this.#parts[this.#parts.length - 1] = { ...last, length: last.length + count }
+    else this.#parts.push({ source, target, length: count })
     this.#bytes += count
-    if (this.#run?.end === target) this.#run.end += count
-    else {
-      this.#reserve()
-      this.#run = { start: target, end: target + count }
-    }
     return count
   }
 
-  take(end: number): SizedCopyJob {
-    this.#reserve()
-    this.#run = undefined
-    const parts = Float64Array.from(this.#numbers)
-    const bytes = end - this.#taken
-    this.#taken = end
-    this.#numbers = []
+  async copy(): Promise<void> {
+    const parts = this.#parts
+    this.#parts = []
     this.#bytes = 0
-    return { kind: 'copy', from: this.#from, to: this.#to, parts, bytes }
+    this.#reserve(parts)
+    for (const { source, target, length } of parts) await this.#copier.copy(source, target, length)
   }
 
-  /** Room for what will be written without a gap. */
-  #reserve(): void {
-    if (this.#run === undefined || this.#run.end - this.#run.start < TABLE_BYTES) return
-    const { start, end } = this.#run
-    if (this.#calls?.reserve(this.#to.descriptor, start, end - start) === false)
-      throw new Failure('NO_SPACE', `no space left while writing ${this.#to.name}`)
+  async end(): Promise<void> {
+    await this.copy()
+    await this.#copier.end()
+  }
+
+  settle(): Promise<void> {
+    return this.#copier.settle()
+  }
+
+  #reserve(parts: readonly Part[]): void {
+    let start = 0
+    let end = 0
+    const reserve = () => {
+      if (end - start < TABLE_BYTES) return
+      if (this.#calls?.reserve(this.#to.descriptor, start, end - start) === false)
+        throw new Failure('NO_SPACE', `no space left while writing ${this.#to.name}`)
+    }
+    for (const { target, length } of parts) {
+      if (target - end > GAP) {
+        reserve()
+        start = target
+      }
+      end = target + length
+    }
+    reserve()
   }
 }
 
@@ -210,6 +221,6 @@ function* told(
     done += lengthOf(piece)
     if (done < next) continue
     progress({ kind: 'bytes', name: 'write', done, total })
-    next = done + JOB_BYTES
+    next = done + BATCH_BYTES
   }
 }

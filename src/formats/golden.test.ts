@@ -8,7 +8,6 @@ import { loadFileCalls } from '../bytes/file-calls.ts'
 import { openFileSource } from '../bytes/source.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { tempDir } from '../testing/temp-dir.ts'
-import { DiskThreads } from './_disk-threads.ts'
 import { UNIT } from './disk-map.ts'
 import { adoptDisk, goldenOf } from './golden.ts'
 import { openImage } from './open-image.ts'
@@ -31,9 +30,9 @@ async function writeRaw(path: string, size: number, parts: readonly Part[]): Pro
     await file.write(Buffer.alloc(Math.min(length, size - offset), value), 0, null, offset)
 }
 
-async function adopt(path: string, format: 'raw' | 'qcow2', threads?: DiskThreads) {
+async function adopt(path: string, format: 'raw' | 'qcow2') {
   await using image = await openImage(path, { format })
-  const { map, identity } = await adoptDisk(image.disk, image.file, context, threads)
+  const { map, identity } = await adoptDisk(image.disk, image.file, context)
   return { map, identity }
 }
 
@@ -49,12 +48,11 @@ describe('adopting an image', () => {
       fc.integer({ min: 30 * 128, max: 40 * 128 }).map((count) => count * SECTOR),
       fc.array(part, { maxLength: 6 }),
     )
-    await using threads = new DiskThreads(1)
     const calls = await loadFileCalls()
     await fc.assert(
       fc.asyncProperty(disks, async ([size, parts]) => {
         await writeRaw(at('disk.raw'), size, parts)
-        const raw = await adopt(at('disk.raw'), 'raw', threads)
+        const raw = await adopt(at('disk.raw'), 'raw')
         await using source = await openFileSource(at('disk.raw'))
         for (let unit = 0; unit < raw.map.units; unit++) {
           const from = unit * UNIT
@@ -70,9 +68,9 @@ describe('adopting an image', () => {
           const view = makeView('qcow2', raw)
           await using file = await open(at('disk.qcow2'), 'w')
           const origins = { disk: source, file: source }
-          await writeView(view, origins, { file, name: 'disk' }, { threads, calls }, context)
+          await writeView(view, origins, { file, name: 'disk' }, calls, context)
         }
-        assert.deepEqual(await adopt(at('disk.qcow2'), 'qcow2', threads), raw)
+        assert.deepEqual(await adopt(at('disk.qcow2'), 'qcow2'), raw)
       }),
       { numRuns: 25 },
     )
@@ -99,13 +97,12 @@ describe('adopting an image', () => {
     await using image = await openImage(at('shrinks.raw'), { format: 'raw' })
     const golden = await adoptDisk(image.disk, image.file, context)
     await truncate(at('shrinks.raw'), 4 * MiB)
-    await using threads = new DiskThreads(2)
     await using file = await open(at('shrinks.qcow2'), 'w')
     const writing = writeView(
       makeView('qcow2', golden),
       { disk: image.disk, file: image.file },
       { file, name: 'out' },
-      { threads, calls: undefined },
+      undefined,
       context,
     )
     await assert.rejects(writing, failsWith('IMAGE_TRUNCATED'))

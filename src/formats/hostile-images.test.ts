@@ -9,7 +9,8 @@ import { GOOD_IMAGES, makeGoodDisk } from '../testing/hostile/good-images.ts'
 import type { HostileImage } from '../testing/hostile/hostile-image.ts'
 import { hostileImages } from '../testing/hostile/hostile-images.ts'
 import { tempDir } from '../testing/temp-dir.ts'
-import { createInspector, inspectImage, type Inspection } from './inspect.ts'
+import { createInspector } from './create-inspector.ts'
+import { inspectImage, type Inspection } from './inspect.ts'
 
 const inTemp = await tempDir()
 /** How streams are cut, as long as that makes no more than so many chunks. */

@@ -13,8 +13,8 @@ import { gptDisk } from '../testing/hostile/hostile-partitions.ts'
 import { damaged } from '../testing/mutations.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { inspectSource } from './_inspect-source.ts'
+import { createInspector } from './create-inspector.ts'
 import {
-  createInspector,
   type Inspection,
   inspectImage,
   type InspectOptions,

@@ -2,7 +2,8 @@
  * Inspection: the first look at an image that nobody vouches for, and the only one that may be taken
  * without knowing what it is. Our own parsers read it, in a thread with bounded memory and time; every
  * table is checked; nothing but the file itself is opened, whatever it names. The answer is data: what
- * the content is, and what was found. `ingot inspect` and every upload stand on this.
+ * the content is, and what was found. `ingot inspect` and every upload stand on this; content that is on
+ * its way to somewhere else goes through `create-inspector.ts`.
  */
 import { tmpdir } from 'node:os'
 import { extname } from 'node:path'
@@ -12,7 +13,6 @@ import { Failure, type FailureCode, isFailure, messageOf, systemCode } from '../
 import { GiB, MiB, TiB } from '../base/units.ts'
 import { parseClaim } from './_claim.ts'
 import { FindingList } from './_findings.ts'
-import { StreamInspection } from './_inspect-stream.ts'
 import type { Job, Outcome } from './_inspection-job.ts'
 import { type Finding, type FindingCode, FINDINGS } from './finding.ts'
 import type { Limits } from './parser.ts'
@@ -61,38 +61,6 @@ const HEAP_MIB = 192
 const YOUNG_MIB = 16
 /** How much later than its own clock a thread is ended from outside. */
 const GRACE_MS = 2_000
-
-/** Inspects content that is pushed through it; the answer does not depend on how it is cut. */
-export interface Inspector extends AsyncDisposable {
-  /** Whether the verdict is clear, so that the rest need not come. */
-  readonly decided: boolean
-  /** The next bytes. They may be reused when this is done. */
-  push(chunk: Uint8Array): Promise<void>
-  /** Nothing follows: what was found. */
-  end(): Promise<Inspection>
-}
-
-/**
- * An inspector in this thread, for content that is on its way to somewhere else as well. Memory is
- * bounded; what comes before the tables that explain it is put aside in a file without a name.
- * Fails with FORMAT_UNKNOWN (no such claim), and pushing with NO_SPACE.
- */
-export function createInspector(options: InspectOptions, context: Context): Inspector {
-  const job = makeJob(options, context)
-  const stream = new StreamInspection(job)
-  let size = 0
-  return {
-    get decided() {
-      return stream.decided
-    },
-    push: async (chunk) => {
-      size += chunk.length
-      await stream.push(chunk)
-    },
-    end: async () => toInspection(await stream.end(), job, size),
-    [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
-  }
-}
 
 /** What one inspection goes by. Fails with FORMAT_UNKNOWN. */
 export function makeJob(

@@ -17,7 +17,7 @@ export interface Claim {
   /** As it was said: `qcow2`, `raw.gz`. */
   readonly text: string
   /** What is there once nothing is compressed any more. */
-  readonly content: DiskFormatName | MachinePart | 'ova'
+  readonly content: DiskFormatName | MachinePart | 'ova' | 'gce'
   readonly packing?: PackingEnding
 }
 
@@ -26,6 +26,7 @@ export const CLAIMS: readonly string[] = [
   ...DISKS,
   ...PARTS,
   'ova',
+  'gce',
   ...DISKS.flatMap((disk) => Object.keys(PACKINGS).map((ending) => `${disk}.${ending}`)),
 ]
 
@@ -34,9 +35,9 @@ export function parseClaim(text: string): Claim {
   if (!CLAIMS.includes(text))
     throw new Failure('FORMAT_UNKNOWN', `an image cannot be claimed to be '${text}'`, {
       details: { claim: text, known: CLAIMS },
-      fix: `Say one of ${[...DISKS, ...PARTS, 'ova'].join(', ')}, or a disk format with .gz, .xz, .zst or .bz2 (qcow2.gz).`,
+      fix: `Say one of ${[...DISKS, ...PARTS, 'ova', 'gce'].join(', ')}, or a disk format with .gz, .xz, .zst or .bz2 (qcow2.gz).`,
     })
-  const [content, packing] = text.split('.')
+  const [content, packing] = text === 'gce' ? ['gce', 'gz'] : text.split('.')
   return {
     text,
     content: content as Claim['content'],

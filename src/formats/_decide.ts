@@ -1,4 +1,4 @@
-import type { Claim } from './_claim.ts'
+import type { Claim, StreamPacking } from './_claim.ts'
 import { isStructured, type Match } from './_detect.ts'
 import { filesNamedBy } from './_descriptor-text.ts'
 import type { FindingList } from './_findings.ts'
@@ -7,8 +7,10 @@ import { PACKINGS } from './_claim.ts'
 /** Which disk or other content is looked for at one level: in the file, or in what it unpacks to. */
 export interface Level {
   readonly claim: Claim | undefined
-  /** Already inside a compressed file, where no second compression and no archive may be. */
+  /** Already inside another file, where no second compression and no archive may be. */
   readonly unpacked: boolean
+  /** How the file is compressed that this was in. */
+  readonly packing?: StreamPacking
 }
 
 /** What is to be taken apart next, after the formats were told. */
@@ -24,19 +26,23 @@ export interface Decision {
  */
 export function decide(
   matches: readonly Match[],
-  { claim, unpacked }: Level,
+  level: Level,
   findings: FindingList,
   head: Uint8Array,
 ): Decision {
+  const { claim, unpacked } = level
   const structured = matches.filter(isStructured)
   noteAmbiguity(matches, structured, findings)
   const wanted = wantedMatch(claim, unpacked)
   const chosen = structured.find(({ format }) => wanted.has(format)) ?? structured[0]
+  // Nothing here unpacks lz4: what the kernel will find in such a ramdisk is not looked at.
+  if (chosen?.format === 'lz4' && claim?.content === 'ari' && !unpacked)
+    return { format: 'ari', kind: 'raw' }
   if (chosen === undefined) {
     noteUnmatched(matches, claim, unpacked, findings)
     return { format: plainFormat(matches, claim), kind: 'raw' }
   }
-  noteRefusal(chosen, unpacked, findings, head)
+  noteRefusal(chosen, level, findings, head)
   if (claim && !wanted.has(chosen.format) && chosen.kind !== 'encrypted')
     findings.note('CLAIM_MISMATCH', {
       at: chosen.at,
@@ -44,6 +50,11 @@ export function decide(
       expected: contentOf(claim, unpacked),
     })
   return { format: chosen.format, kind: chosen.kind }
+}
+
+/** Whether an archive at this level is what Compute Engine imports: a tar in a gzip. */
+export function canBeGce({ claim, packing }: Level): boolean {
+  return packing === 'gzip' && (claim === undefined || claim.content === 'gce')
 }
 
 /** What the claim says of this level: of the file itself, or of what it unpacks to. */
@@ -55,9 +66,10 @@ function contentOf(claim: Claim, unpacked: boolean): string {
 function wantedMatch(claim: Claim | undefined, unpacked: boolean): ReadonlySet<string> {
   if (claim === undefined) return new Set()
   const content = contentOf(claim, unpacked)
-  if (content === 'ova') return new Set(['tar'])
+  if (content === 'ova' || content === 'gce') return new Set(['tar'])
   if (content === 'vmdk') return new Set(['vmdk', 'vmdk-descriptor', 'cowd', 'sesparse'])
   if (content === 'ari') return new Set(['gzip', 'xz', 'zstd', 'bzip2', 'lz4'])
+  if (content === 'aki') return new Set(['gzip']) // of arm64, whose loaders unpack it
   return new Set([content])
 }
 
@@ -83,13 +95,15 @@ function goesWith(structured: Match, plain: Match): boolean {
 /** Formats that are recognised so that they can be refused by name. */
 function noteRefusal(
   { format, kind, at }: Match,
-  unpacked: boolean,
+  level: Level,
   findings: FindingList,
   head: Uint8Array,
 ): void {
+  const isNested = kind === 'packed' || (kind === 'archive' && !canBeGce(level)) || format === 'zip'
+
   if (kind === 'encrypted')
     findings.note('ENCRYPTED', { at, found: 'LUKS', expected: 'a disk that can be read' })
-  if (unpacked && (kind === 'packed' || kind === 'archive' || format === 'zip'))
+  if (level.unpacked && isNested)
     findings.note('NESTED_FORMAT', { at, found: `${format} inside a compressed file` })
   if (format === 'vmdk-descriptor')
     for (const { at: line, name, what } of filesNamedBy(head))

@@ -4,6 +4,7 @@ import { type Claim, endingOf, parseClaim, type StreamPacking } from './_claim.t
 import { decide, type Level } from './_decide.ts'
 import { detect, type Ends, HEAD, TAIL } from './_detect.ts'
 import { FindingList } from './_findings.ts'
+import { GceWalk } from './_gce.ts'
 import { checkGuest, checkRaw } from './_guest-content.ts'
 import {
   descends,
@@ -120,9 +121,11 @@ export class StreamInspection implements AsyncDisposable {
     if (parser) this.#track = parserTrack(parser, this.#job)
     else if (descends(decision, this.#level))
       this.#track =
-        decision.kind === 'archive'
-          ? archiveTrack(this.#job)
-          : packedTrack(decision.format as StreamPacking, this.#job)
+        decision.kind !== 'archive'
+          ? packedTrack(decision.format as StreamPacking, this.#job)
+          : this.#level.unpacked
+            ? gceTrack(this.#job)
+            : archiveTrack(this.#job)
     else if (decision.kind === 'raw') this.#track = rawTrack(decision.format, this.#job)
     else this.#track = idleTrack(decision.format)
     await this.#track.push(bytes)
@@ -233,9 +236,12 @@ function parserTrack(parser: DiskParser, job: Job): Track {
   }
 }
 
+/** What may be compressed, or is, without that being said. */
+const IMPLIED: ReadonlySet<string> = new Set(['aki', 'ari', 'gce'])
+
 /** A compressed stream; what comes out is inspected as it comes. */
 function packedTrack(packing: StreamPacking, job: Job): Track {
-  const inner = new StreamInspection(job, { claim: job.claim, unpacked: true })
+  const inner = new StreamInspection(job, { claim: job.claim, unpacked: true, packing })
   const unpacker = openUnpacker(packing, {
     limits: job.limits,
     findings: job.findings,
@@ -256,13 +262,40 @@ function packedTrack(packing: StreamPacking, job: Job): Track {
       const outcome = await inner.end()
       return {
         ...outcome,
-        format: outcome.format === 'ari' ? 'ari' : `${outcome.format}.${ending}`,
+        format: IMPLIED.has(outcome.format) ? outcome.format : `${outcome.format}.${ending}`,
       }
     },
     close: async () => {
       await unpacker.close()
       await inner[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** The archive in a gzip that Compute Engine imports; its disk comes in order, without its holes. */
+function gceTrack({ findings, limits, guest }: Job): Track {
+  const kept = new KeptDisk()
+  const walk = new GceWalk({
+    findings,
+    virtualSize: limits.virtualSize,
+    sink: {
+      write: async (offset, bytes) => {
+        kept.write(offset, bytes)
+        await guest?.write(offset, bytes)
+      },
+    },
+  })
+  return {
+    format: 'gce',
+    push: (chunk) => walk.push(chunk),
+    end: async () => {
+      const size = walk.end()
+      if (size === undefined || findings.refused) return { format: 'gce' }
+      const disk = kept.toSource('disk', size)
+      const partitions = await checkGuest(disk, findings)
+      return { format: 'gce', virtualSize: wholeSectors(size), partitions }
+    },
+    close: async () => {},
   }
 }
 

@@ -1,6 +1,6 @@
 import { formatSize, SECTOR } from '../base/units.ts'
 import { type Claim, PACKINGS } from './_claim.ts'
-import type { Decision, Level } from './_decide.ts'
+import { canBeGce, type Decision, type Level } from './_decide.ts'
 import type { FindingList } from './_findings.ts'
 import type { ExtentSink } from './_parse-stream.ts'
 import type { SpoolOptions } from './_spool.ts'
@@ -31,11 +31,13 @@ export interface Outcome {
 }
 
 /** Whether what the file unpacks to, or holds, is inspected as well. */
-export function descends({ kind, format }: Decision, { claim, unpacked }: Level): boolean {
-  if (unpacked) return false
+export function descends({ kind, format }: Decision, level: Level): boolean {
+  const { claim, unpacked } = level
+  if (unpacked) return kind === 'archive' && canBeGce(level)
   if (kind === 'archive') return claim === undefined || claim.content === 'ova'
   if (kind !== 'packed') return false
   if (claim?.packing !== undefined) return PACKINGS[claim.packing] === format
+  if (claim?.content === 'aki') return format === 'gzip'
   return claim === undefined || claim.content === 'ari'
 }
 

@@ -7,6 +7,7 @@ import { KiB, SECTOR } from '../base/units.ts'
 import { Fields } from '../bytes/fields.ts'
 import { isTarHeader } from './_detect.ts'
 import type { FindingList } from './_findings.ts'
+import { SparseRuns, tarNumberOf } from './_sparse-runs.ts'
 
 /** Members an archive may have. */
 const MAX_MEMBERS = 1000
@@ -21,6 +22,8 @@ export interface TarMember {
   readonly size: number
   /** Byte of the archive where its content begins. */
   readonly at: number
+  /** Of a sparse file: its bytes with its holes, and where its content belongs. */
+  readonly sparse?: { readonly size: number; readonly runs: SparseRuns }
 }
 
 /** Takes the content of one member, in order. */
@@ -31,11 +34,13 @@ export interface MemberSink {
 
 export interface TarOptions {
   readonly findings: FindingList
+  /** Whether sparse files of GNU's old form are taken. Default no. */
+  readonly sparse?: boolean
   /** Asked at every member; undefined when its content is of no interest. */
   readonly onMember: (member: TarMember) => MemberSink | undefined
 }
 
-type State = 'header' | 'content' | 'records' | 'padding' | 'trailer' | 'broken'
+type State = 'header' | 'map' | 'content' | 'records' | 'padding' | 'trailer' | 'broken'
 
 /** One pass over a tar archive that comes in chunks of any size. */
 export class TarWalk {
@@ -52,6 +57,8 @@ export class TarWalk {
   #sink: MemberSink | undefined
   #records: Buffer[] = []
   #recordsAt = 0
+  /** A sparse file whose list is not whole yet. */
+  #sparse: { member: TarMember; size: number; runs: SparseRuns } | undefined
   /** From an extended header, for the next member. */
   #next: { path?: string; size?: number } = {}
 
@@ -68,7 +75,7 @@ export class TarWalk {
     for (let at = 0; at < chunk.length && this.#state !== 'broken';) {
       const rest = chunk.subarray(at)
       const taken =
-        this.#state === 'header' || this.#state === 'trailer'
+        this.#state === 'header' || this.#state === 'map' || this.#state === 'trailer'
           ? await this.#takeBlock(rest)
           : await this.#takeContent(rest)
       at += taken
@@ -101,6 +108,7 @@ export class TarWalk {
   }
 
   async #readBlock(start: number): Promise<void> {
+    if (this.#state === 'map') return await this.#readMap(start)
     const isEmpty = this.#block.every((byte) => byte === 0)
     if (isEmpty) {
       if (++this.#zeroBlocks >= 2) this.#state = 'trailer'
@@ -114,14 +122,14 @@ export class TarWalk {
    * | ------ | ---- | -------------------------------------------- |
    * | 0      | 100  | name                                         |
    * | 124    | 12   | size: octal, or base 256 from the top bit on |
-   * | 156    | 1    | type: `0` or NUL a file, `x` extended header |
+   * | 156    | 1    | type: `0` or NUL a file, `x` extended header, `S` GNU's sparse file |
    * | 157    | 100  | what a link points to                        |
    * | 345    | 155  | path before the name                         |
    */
   async #readHeader(header: Fields): Promise<void> {
     const { start } = header
     if (!isTarHeader(this.#block)) return this.#break('CHECKSUM', start + 148, 'a wrong check sum')
-    const stated = sizeOf(header)
+    const stated = tarNumberOf(header, 124)
     if (stated === undefined)
       return this.#break('HEADER_INVALID', start + 124, 'a size that is no number')
     const type = header.chars(156, 1)
@@ -144,14 +152,60 @@ export class TarWalk {
     if (this.#names.size >= MAX_MEMBERS)
       return this.#break('LIMIT_REACHED', start, `more than ${MAX_MEMBERS} members`)
     this.#names.add(name)
+    const member = { name, size, at: start + SECTOR }
+    if (type === 'S' && this.#options.sparse) await this.#readSparse(member, header)
+    else await this.#beginContent(member)
+  }
+
+  async #beginContent(member: TarMember): Promise<void> {
     this.#state = 'content'
-    this.#sink = this.#options.onMember({ name, size, at: start + SECTOR })
-    if (size === 0) await this.#endContent()
+    this.#sink = this.#options.onMember(member)
+    if (member.size === 0) await this.#endContent()
+  }
+
+  /**
+   * In the header of a sparse file: 386 4 entries of its list, 482 1 whether more blocks of them
+   * follow (21 entries, and at 504 the same flag), 483 12 bytes of the file with its holes.
+   */
+  async #readSparse(member: TarMember, header: Fields): Promise<void> {
+    const size = tarNumberOf(header, 483)
+    if (size === undefined)
+      return this.#break('HEADER_INVALID', header.start + 483, 'a size that is no number')
+    this.#sparse = { member, size, runs: new SparseRuns() }
+    await this.#readRuns(header, 386, 4, header.u8(482) !== 0)
+  }
+
+  async #readMap(start: number): Promise<void> {
+    const block = new Fields(this.#block, { name: 'list of a sparse file', start })
+    await this.#readRuns(block, 0, 21, block.u8(504) !== 0)
+  }
+
+  async #readRuns(block: Fields, at: number, count: number, goesOn: boolean): Promise<void> {
+    const sparse = this.#sparse
+    if (sparse === undefined) return
+    const { member, size, runs } = sparse
+    const place = block.start + at
+    const fault = runs.read(block, at, count)
+    if (fault === 'too many')
+      return this.#break('LIMIT_REACHED', place, 'a sparse file in too many pieces')
+    if (fault === 'overlap') return this.#break('OVERLAP', place, 'runs of data that overlap')
+    if (fault === 'invalid')
+      return this.#break('ENTRY_INVALID', place, 'a run of data that is none')
+    if (runs.end > size)
+      return this.#break('OUT_OF_RANGE', place, `data up to byte ${runs.end} of ${size}`)
+    if (goesOn) {
+      this.#state = 'map'
+      return
+    }
+    this.#sparse = undefined
+    if (runs.total !== member.size)
+      return this.#break('SIZE_MISMATCH', place, `${runs.total} bytes of data in ${member.size}`)
+    await this.#beginContent({ ...member, at: block.start + SECTOR, sparse: { size, runs } })
   }
 
   #checkMember(name: string, type: string, at: number): void {
     const refuse = (found: string) => this.#options.findings.note('ARCHIVE_MEMBER', { at, found })
-    if (type !== '0' && type !== '\0')
+    if (type !== '0' && type !== '\0' && !(type === 'S' && this.#options.sparse))
       refuse(`${JSON.stringify(name)} of type ${JSON.stringify(type)}`)
     if (!isPlainName(name)) refuse(`the name ${JSON.stringify(name)}`)
     if (this.#names.has(name)) refuse(`a second ${JSON.stringify(name)}`)
@@ -209,16 +263,4 @@ export class TarWalk {
 /** A name without a path, hidden parts or control characters. */
 export function isPlainName(name: string): boolean {
   return /^[^/\\:]+$/.test(name) && !/[\p{Cc}\p{Cs}]/u.test(name) && !/^\.{1,2}$/.test(name)
-}
-
-/** Octal digits; or, with the top bit set, base 256 (up to 2^53). */
-function sizeOf(header: Fields): number | undefined {
-  const first = header.u8(124)
-  if ((first & 0x80) !== 0) {
-    let size = 0
-    for (let at = 125; at < 136; at++) size = size * 256 + header.u8(at)
-    return first === 0x80 && Number.isSafeInteger(size) ? size : undefined
-  }
-  const digits = /^ *([0-7]{0,12})[ \0]*$/.exec(header.chars(124, 12))
-  return digits ? Number.parseInt(digits[1] || '0', 8) : undefined
 }

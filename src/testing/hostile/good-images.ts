@@ -1,9 +1,11 @@
-import { open, readFile, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { globSync } from 'node:fs'
 import { createHash } from 'node:crypto'
+import { dirname, join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { runTool } from '../../base/process.ts'
-import { KiB, MiB } from '../../base/units.ts'
+import { GiB, KiB, MiB } from '../../base/units.ts'
+import { noise } from '../contract-tree.ts'
 import { isoOf } from './hostile-claims.ts'
 import { gptDisk } from './hostile-partitions.ts'
 import { ovfOf, tarOf } from './hostile-packed.ts'
@@ -206,6 +208,24 @@ const OTHERS: readonly GoodImage[] = (
       'several archives',
       content(() => Buffer.concat([cpioTrailer(), gzipSync(cpioTrailer())])),
     ],
+    ['ari', 'compressed several times', content(() => twice(gzipSync(cpioTrailer())))],
+    ['ari', 'by zstd', content(() => zstdCompressSync(cpioTrailer()))],
+    ['ari', 'by xz', content(() => by('xz', '-c', '--check=crc32')(cpioTrailer()))],
+    ['ari', 'by bzip2', content(() => by('bzip2', '-c')(cpioTrailer()))],
+    ['ari', 'by lz4', content(() => packedByLz4('04224d18'))],
+    ['ari', 'by lz4 of the old form', content(() => packedByLz4('02214c18'))],
+    [
+      'ari',
+      'microcode, and an archive by lz4',
+      content(() => Buffer.concat([cpioTrailer(), packedByLz4('02214c18')])),
+    ],
+    ['aki', 'for arm64', content(() => arm64Kernel())],
+    ['aki', 'for arm64, compressed', content(() => gzipSync(arm64Kernel()))],
+    ['aki', 'in ELF', content(() => placed(4096, [0, '\x7fELF\x02\x01\x01']))],
+    ['aki', 'for EFI', content(() => placed(4096, [0, 'MZ'], [60, '\x80\0\0\0'], [128, 'PE\0\0']))],
+    ['raw', 'an archive as its content', content(() => cpioTrailer())],
+    ['gce', 'with holes', gceOf('-S')],
+    ['gce', 'without holes', gceOf()],
   ] satisfies readonly (readonly [string, string, GoodImage['make']])[]
 ).map(([claim, name, make]) => ({ name: `${claim}: ${name}`, claim, make }))
 
@@ -216,6 +236,29 @@ function cpioTrailer(): Buffer {
   const header = `070701${fields.map((field) => field.padStart(8, '0')).join('')}`
   archive.write(`${header}TRAILER!!!\0`, 0, 'latin1')
   return archive
+}
+
+/** Latin-1 text at places of a file of zeros. */
+function placed(size: number, ...texts: readonly (readonly [at: number, text: string])[]): Buffer {
+  const file = Buffer.alloc(size)
+  for (const [at, text] of texts) file.write(text, at, 'latin1')
+  return file
+}
+
+const twice = (bytes: Buffer) => Buffer.concat([bytes, bytes])
+const arm64Kernel = () => placed(64 * KiB, [56, 'ARM\x64'])
+const packedByLz4 = (magic: string) => Buffer.concat([Buffer.from(magic, 'hex'), noise(5000)])
+
+/** What GNU tar makes of the disk for Compute Engine, the disk made whole GiB. */
+function gceOf(...options: string[]): GoodImage['make'] {
+  return async (path, disk) => {
+    const directory = await mkdtemp(join(dirname(path), 'gce-'))
+    await copyFile(disk, join(directory, 'disk.raw'))
+    if (options.length > 0) await truncate(join(directory, 'disk.raw'), GiB)
+    const where = ['-C', directory, 'disk.raw']
+    await runTool(['tar', ...options, '--format=oldgnu', '-czf', path, ...where])
+    await rm(directory, { recursive: true })
+  }
 }
 
 async function writeOva(path: string, disk: string, digest?: 'sha1' | 'sha256'): Promise<void> {

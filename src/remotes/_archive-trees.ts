@@ -4,7 +4,7 @@ import { posix } from 'node:path'
 import { asFileFailure, Failure } from '../base/failure.ts'
 import { writeAll } from '../bytes/sinks.ts'
 import { deviceOf, type Ext, type Inode } from '../formats/ext.ts'
-import type { TreeAttributes, TreeNode } from '../formats/tree-archive.ts'
+import { pathFault, type TreeAttributes, type TreeNode } from '../formats/tree-archive.ts'
 import { TreeArchiveWriter } from '../formats/write-tree-archive.ts'
 import { EMPTY_DIRECTORIES } from './archive.ts'
 import type { MountedTree } from './_guest-tree.ts'
@@ -67,6 +67,8 @@ class TreeWalk {
   /** A file or a directory with everything below it. */
   async #add(walked: Walked, inode: Inode, path: string): Promise<void> {
     const name = Buffer.from(path.slice(1)).toString('latin1')
+    const fault = pathFault(name) // a tree as deep as its disk is large would never be walked
+    if (fault !== undefined) throw inode.fields.fault('IMAGE_UNSAFE', 0, fault)
     const known = inode.links > 1 ? walked.names.get(inode.number) : undefined
     const node =
       known === undefined

@@ -238,6 +238,12 @@ describe('reading refuses to archive', () => {
     await assert.rejects(archive(image, 'read'), failsWith('IMAGE_UNSAFE'))
   })
 
+  it('directories that stand deeper than any path goes', async () => {
+    const down = Array.from({ length: 20 }, () => [`mkdir ${LONG_NAME}`, `cd ${LONG_NAME}`])
+    const image = await damaged('deep', ['cd /srv', ...down.flat()])
+    await assert.rejects(archive(image, 'read'), failsWith('IMAGE_UNSAFE'))
+  })
+
   it('files that share their blocks, which would grow without bounds', async () => {
     const names = ['b', 'c', 'd', 'e', 'f']
     const files = Object.fromEntries(

@@ -14,10 +14,11 @@ import {
 } from './inspect.ts'
 
 /** A block of a stream; null behind the last. */
-type Block = Uint8Array | null
+type Block = Uint8Array<ArrayBuffer> | null
 
 const port = parentPort
-const answer = (message: ThreadAnswer) => port?.postMessage(message)
+const answer = (message: ThreadAnswer, moved: ArrayBuffer[] = []) =>
+  port?.postMessage(message, moved)
 let takeBlock: (block: Block) => void = () => {}
 
 port?.on('message', (message: ThreadOrder | Block) => {
@@ -50,7 +51,8 @@ async function inspectBlocks(job: Job): Promise<Inspection> {
   takeBlock = (block) => {
     if (block === null) return resolve()
     size += block.length
-    stream.push(block).then(() => answer({ kind: 'next', decided: stream.decided }), reject)
+    const handBack = () => answer({ kind: 'next', decided: stream.decided, block }, [block.buffer])
+    stream.push(block).then(handBack, reject)
   }
   await promise
   return toInspection(await stream.end(), job, size)

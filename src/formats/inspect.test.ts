@@ -17,6 +17,7 @@ import { createInspector } from './create-inspector.ts'
 import {
   type Inspection,
   inspectImage,
+  InspectionThread,
   type InspectOptions,
   inspectStream,
   makeJob,
@@ -151,4 +152,20 @@ it('an inspection stops at its time', async () => {
     await inspector.push(Buffer.alloc(MiB))
   const inspection = await inspector.end()
   assert.deepEqual(refusals(inspection), ['LIMIT_REACHED'])
+})
+
+it('a long stream takes no more memory than a short one', async () => {
+  const chunk = Buffer.alloc(MiB, 7)
+  let most = 0
+  async function* chunks(count: number) {
+    for (let index = 0; index < count; index++) {
+      yield chunk
+      most = Math.max(most, process.memoryUsage.rss())
+    }
+  }
+  await using thread = new InspectionThread()
+  await thread.inspectStream(chunks(16), {}, makeContext())
+  const before = most
+  await thread.inspectStream(chunks(1024), {}, makeContext())
+  assert.ok(most - before < 32 * MiB, `${most - before} bytes more`)
 })

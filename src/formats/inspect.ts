@@ -124,7 +124,7 @@ export interface ThreadOrder {
   readonly options: InspectOptions
 }
 export type ThreadAnswer =
-  | { readonly kind: 'next'; readonly decided: boolean }
+  | { readonly kind: 'next'; readonly decided: boolean; readonly block: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'inspection'; readonly inspection: Inspection }
   | {
       readonly kind: 'failure'
@@ -134,7 +134,11 @@ export type ThreadAnswer =
     }
 
 /** Gives the thread what it needs beside its order. */
-type Feed = (worker: Worker, answered: () => Promise<boolean>) => Promise<void>
+type Feed = (
+  worker: Worker,
+  /** Whether the verdict is clear after the block that was sent last, which goes back to `free`. */
+  answered: (free: Uint8Array<ArrayBuffer>[]) => Promise<boolean>,
+) => Promise<void>
 
 /**
  * A thread for many inspections, one after the other, since starting one takes longer than most of
@@ -155,11 +159,14 @@ export class InspectionThread implements AsyncDisposable {
     context: Context,
   ): Promise<Inspection> {
     return await this.#carryOut({ path: undefined, options }, context, async (worker, answered) => {
-      for await (const block of inBlocks(chunks)) {
-        const taken = answered()
+      const free: Uint8Array<ArrayBuffer>[] = []
+      let isDecided: Promise<boolean> = Promise.resolve(false)
+      for await (const block of inBlocks(chunks, free)) {
+        if (await isDecided) break
+        isDecided = answered(free)
         worker.postMessage(block, [block.buffer])
-        if (await taken) break
       }
+      await isDecided
       worker.postMessage(null)
     })
   }
@@ -177,7 +184,9 @@ export class InspectionThread implements AsyncDisposable {
     const worker = (this.#worker ??= startWorker())
     const limitMs = order.options.limits?.timeMs ?? INSPECTION_LIMITS.timeMs
     let next = Promise.withResolvers<boolean>()
-    const answered = async () => {
+    let free: Uint8Array<ArrayBuffer>[] = []
+    const answered = async (blocks: typeof free) => {
+      free = blocks
       next = Promise.withResolvers<boolean>()
       return await next.promise
     }
@@ -187,8 +196,9 @@ export class InspectionThread implements AsyncDisposable {
       void this[Symbol.asyncDispose]()
     }
     const onMessage = (answer: ThreadAnswer) => {
-      if (answer.kind === 'next') next.resolve(answer.decided)
-      else resolve(answer)
+      if (answer.kind !== 'next') return resolve(answer)
+      free.push(answer.block)
+      next.resolve(answer.decided)
     }
     const onError = (error: unknown) => {
       context.log.error('inspection.failed', { path: order.path, error: messageOf(error) })
@@ -234,24 +244,26 @@ function startWorker(): Worker {
   return worker
 }
 
-/** The same bytes in blocks of 1 MiB, of which each has its memory for itself. */
+/** The same bytes in blocks of 1 MiB, of those that are `free` or new ones; each has its memory for itself. */
 async function* inBlocks(
   chunks: AsyncIterable<Uint8Array>,
+  free: Uint8Array<ArrayBuffer>[],
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let block = new Uint8Array(MiB)
+  let block: Uint8Array<ArrayBuffer> | undefined
   let filled = 0
   for await (const chunk of chunks)
     for (let at = 0; at < chunk.length;) {
+      block ??= free.pop() ?? new Uint8Array(MiB)
       const part = chunk.subarray(at, at + MiB - filled)
       block.set(part, filled)
       filled += part.length
       at += part.length
       if (filled < MiB) continue
       yield block
-      block = new Uint8Array(MiB)
+      block = undefined
       filled = 0
     }
-  if (filled > 0) yield block.slice(0, filled)
+  if (block && filled > 0) yield block.slice(0, filled)
 }
 
 /** The answer when the thread gives none. */

@@ -125,6 +125,16 @@ describe('converting', { skip }, () => {
     assert.deepEqual(await readdir(at('kept')), kept)
   })
 
+  it('takes what follows --compress for a file', async () => {
+    await convertWell('--compress', at('disk.raw'), at('bare.qcow2'))
+    await compare(at('bare.qcow2'), 'qcow2')
+    await convertWell(at('disk.raw'), '--compress', at('between.qcow2'))
+    assert.ok((await readFile(at('bare.qcow2'))).equals(await readFile(at('between.qcow2'))))
+    const { code, stderr } = await convert('--compress=lzo', at('disk.raw'), at('no.qcow2'))
+    assert.equal(code, 2)
+    assert.match(stderr, /zlib, zstd/)
+  })
+
   it('does not take what was kept of a disk that was changed since', async () => {
     const changed = at('changed.raw')
     await copyFile(at('disk.raw'), changed)

@@ -3,10 +3,10 @@
  * checked, frozen, handed down in pieces. This is the only file that reads the environment.
  */
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Static } from 'typebox'
-import { parse } from 'yaml'
 import { asFileFailure, Failure, messageOf, systemCode } from '../base/failure.ts'
 import { defaultCacheDir, defaultTempDir } from '../base/paths.ts'
 import { didYouMean, findFaults } from '../schema/find-faults.ts'
@@ -130,7 +130,7 @@ function readConfigFile(
   const path =
     named ?? join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'ingot', 'config.yaml')
   try {
-    const values: unknown = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 }) ?? {}
+    const values = parseYaml(readFileSync(path, 'utf8')) ?? {}
     if (typeof values !== 'object' || values === null || Array.isArray(values))
       throw new Failure('CONFIG_INVALID', `${path}: wanted a mapping of settings`)
     return {
@@ -144,6 +144,12 @@ function readConfigFile(
       throw asFileFailure(error, path)
     throw new Failure('CONFIG_INVALID', `${path}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+/** Loaded when there is a file: it takes as long as all the rest of a start. */
+function parseYaml(text: string): unknown {
+  const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
+  return parse(text, { maxAliasCount: 100 })
 }
 
 /** Values for arguments of a recipe that the environment gives: `INGOT_ARG_<variable>`. */

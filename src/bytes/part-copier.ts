@@ -16,8 +16,12 @@ export interface NamedFile {
   readonly name: string
 }
 
-/** How many parts are under way, one to a processor; and most of one, so that an interruption is heard. */
+/**
+ * Parts under way where bytes come through here: one is read while the other is written. The kernel is
+ * given one at a time: a second would only wait for the first, and burn a processor doing that.
+ */
 const LANES = 2
+/** Most of one, so that an interruption is heard. */
 const LONGEST = 8 * MiB
 /** Shorter parts are copied at once: handing them to another thread takes longer. */
 const SHORT = 256 * KiB
@@ -95,7 +99,8 @@ export class PartCopier {
   }
 
   async #start(source: number, target: number, length: number): Promise<void> {
-    while (this.#underWay.size >= LANES) await Promise.race(this.#underWay)
+    const lanes = this.#calls ? 1 : LANES
+    while (this.#underWay.size >= lanes) await Promise.race(this.#underWay)
     this.#check()
     const done = this.#carryOut(source, target, length)
       .catch((error: unknown) => void (this.#failed ??= { error }))

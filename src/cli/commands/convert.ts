@@ -1,17 +1,17 @@
 import { basename } from 'node:path'
-import { Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { Failure } from '../../base/failure.ts'
 import { formatSize } from '../../base/units.ts'
+import type { Sink } from '../../bytes/send-pieces.ts'
 import type { ExportFormat } from '../../guests/export-formats.ts'
 import type { Converted } from '../../formats/convert-image.ts'
 import { addViaOptions, type ViaFlags } from '../_image-options.ts'
-import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli, CommandModule } from '../cli.ts'
 
 interface ConvertFlags extends ViaFlags {
   format?: string
   inputFormat?: string
-  compress?: true | string
+  compress?: string
   level?: string
   keep?: string
   digest?: boolean
@@ -51,17 +51,16 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
     .argument('<output>', 'the file that is made')
     .option('--format <format>', 'of the output; told by its ending when left out')
     .option('--input-format <format>', 'of the input; told by its content when left out')
-    .addOption(
-      new Option(
-        '--compress [method]',
-        'compress the output: zlib (as every reader can), or zstd',
-      ).choices(['zlib', 'zstd']),
-    )
+    .addOption(compressOption())
     .option('--level <level>', 'of compression: 1 to 9 (zlib), 1 to 19 (zstd)')
-    .option('--keep <directory>', 'keep what was compressed there for the next conversion')
+    .option(
+      '--keep <directory>',
+      'keep the map and what was compressed there for the next conversion',
+    )
     .option('--digest', 'compute SHA-256 of the output and of the content, which takes longer')
     .addHelpText('after', HELP)
   addViaOptions(command)
+  takeNoFileForMethod(command)
   command.action(async (input: string, output: string, flags: ConvertFlags) => {
     const cli = openCli(command)
     const form = await exportFormOf(output, flags)
@@ -75,7 +74,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
         'only formats that hold the guest know --via, --trusted, --root-filesystem',
       )
     const { convertImage } = await import('../../formats/convert-image.ts')
-    const sink = output === '-' ? openStdoutSink(cli.context.signal) : undefined
+    const sink = output === '-' ? await openStdout(cli.context.signal) : undefined
     const startedAt = performance.now()
     const converted = await convertImage(
       {
@@ -92,6 +91,31 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
     )
     report(cli, { input, output, converted, seconds: (performance.now() - startedAt) / 1000 })
   })
+}
+
+function compressOption(): Option {
+  const help = 'compress the output: zlib (the default, which every reader knows) or zstd'
+  const option = new Option('--compress [method]', help).choices(['zlib', 'zstd'])
+  option.flags = '--compress[=method]'
+  return option
+}
+
+/** What follows a bare --compress is a file, not its value. */
+function takeNoFileForMethod(command: Command): void {
+  const parseOptions = command.parseOptions.bind(command)
+  command.parseOptions = (words) => {
+    const end = words.indexOf('--')
+    return parseOptions(
+      words.map((word, at) =>
+        word === '--compress' && (end < 0 || at < end) ? '--compress=zlib' : word,
+      ),
+    )
+  }
+}
+
+async function openStdout(signal: AbortSignal): Promise<Sink> {
+  const { openStdoutSink } = await import('../_stdout-sink.ts')
+  return openStdoutSink(signal)
 }
 
 /** Standard input, which an interruption ends also while nothing comes. */
@@ -112,15 +136,17 @@ async function exportFormOf(
 }
 
 /** Fails with USAGE, FORMAT_UNKNOWN. */
-async function formatOf(output: string, { format, compress }: ConvertFlags): Promise<string> {
+async function formatOf(
+  output: string,
+  { format, compress: method }: ConvertFlags,
+): Promise<string> {
   const { viewFormatOf, viewFormatOfPath } = await import('../../formats/views.ts')
   const found = format === undefined ? viewFormatOfPath(output) : viewFormatOf(format)
   if (found === undefined)
     throw new Failure('USAGE', `${output} does not tell a format by its ending`, {
       fix: 'Say --format.',
     })
-  if (compress === undefined) return found.name
-  const method = compress === true ? 'zlib' : compress
+  if (method === undefined) return found.name
   const wanted = COMPRESSED[found.name]?.[method]
   if (wanted !== undefined) return wanted
   if (found.needs === (method === 'zlib' ? 'deflate' : 'zstd')) return found.name

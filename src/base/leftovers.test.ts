@@ -36,3 +36,11 @@ test('a later process with the same number is not the one that made the file', a
   await writeFile(path, '')
   assert.deepEqual(await removeLeftovers(image), [path])
 })
+
+test('what a dead process made for a working file of its own is removed with it', async () => {
+  const image = join(directory, 'nested.raw')
+  const nested = workingPath(workingPath(image, 'clusters'), 'part')
+  const dead = nested.replace(/ingot-\d+-\d+/, `ingot-${process.pid}-1`)
+  await writeFile(dead, '')
+  assert.deepEqual(await removeLeftovers(image), [dead])
+})

@@ -11,8 +11,12 @@ import { basename, dirname, join } from 'node:path'
 
 const PATTERN = /^\.(.+)\.ingot-(\d+)-(\d+)-[a-z0-9-]+$/
 
-/** The path of a working file of this process, beside `path`. */
+/**
+ * The path of a working file of this process, beside `path`. A working file of a working file is one
+ * of the file that all of it is for, so that it is found when that is looked for.
+ */
 export function workingPath(path: string, label: string): string {
+  if (PATTERN.test(basename(path))) return `${path}-${label}`
   return join(
     dirname(path),
     `.${basename(path)}.ingot-${process.pid}-${startTimeOf(process.pid) ?? 0}-${label}`,

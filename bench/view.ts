@@ -166,7 +166,9 @@ async function scatteredBars(): Promise<Bar[]> {
 }
 
 async function firstByteOfNewServer(name: string, map: DiskMap): Promise<number> {
-  const served = { name: 'scattered', disk: zeroDisk(map.size), map, identity: 'a scattered disk' }
+  const identity = 'a scattered disk'
+  const disk = zeroDisk(map.size)
+  const served = { name: 'scattered', disk, map, identity, contentDigest: 'scattered' }
   await using scattered = await openViewServer(
     served,
     { host: '127.0.0.1', port: 0, storeDirectory: place.at('.') },

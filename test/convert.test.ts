@@ -148,6 +148,28 @@ describe('converting', { skip }, () => {
     await runTool(['qemu-img', 'compare', '-f', 'raw', '-F', 'qcow2', changed, at('after.qcow2')])
   })
 
+  it('keeps the map of an image until that is changed', async () => {
+    const [image, keep] = [at('mapped.raw'), at('maps')]
+    await copyFile(at('disk.raw'), image)
+    await convertWell(image, at('mapped.qcow2'), '--keep', keep)
+    const [name = ''] = await readdir(keep)
+    const before = await readFile(join(keep, name))
+    // Another name for the content, which only whoever believes the kept file can know.
+    const identity = 'e'.repeat(64)
+    const head = JSON.parse(before.toString('utf8', 0, before.indexOf('\n')))
+    const forged = Buffer.from(`${JSON.stringify({ ...head, identity })}\n`)
+    const bytes = Buffer.concat([forged, before.subarray(before.indexOf('\n') + 1)])
+    await writeFile(join(keep, name), bytes)
+    const told = async () =>
+      JSON.parse(await convertWell('--json', image, at('mapped.vdi'), '--keep', keep)).identity
+    assert.equal(await told(), identity)
+    await using file = await open(image, 'r+')
+    await file.write('x', 6 * MiB)
+    assert.notEqual(await told(), identity)
+    await convertWell(image, at('mapped.qcow2'), '--keep', keep)
+    await runTool(['qemu-img', 'compare', '-f', 'raw', '-F', 'qcow2', image, at('mapped.qcow2')])
+  })
+
   it('reads standard input and writes standard output', async () => {
     await convertWell(at('disk.raw'), at('piped.vdi'))
     const { code, stdout, stderr } = await runProcess(

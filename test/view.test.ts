@@ -59,6 +59,18 @@ describe('ingot view', { skip, timeout: 120_000 }, () => {
     }
   })
 
+  it('gives the bytes that ingot convert writes, whatever the image is in', async () => {
+    await using service = await serve(raw)
+    const { url, formats } = service.told as Listing & { url: string }
+    for (const name of ['vhd', 'vhdx', 'vdi', 'vmdk']) {
+      const converted = at(`converted.${name}`)
+      await runTool([INGOT, 'convert', '-q', qcow2, converted, '--format', name])
+      const address = new URL(formats.find((one) => one.name === name)?.url ?? '', url).href
+      const served = Buffer.from(await (await fetch(address)).bytes())
+      assert.ok(served.equals(await readFile(converted)), name)
+    }
+  })
+
   it('gives ranges that are slices, and goes on with a download that was cut', async () => {
     await using service = await serve(raw, '--format', 'vhdx')
     const { url, formats } = service.told as Listing & { url: string }

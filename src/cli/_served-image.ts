@@ -21,6 +21,8 @@ export interface ServedImage extends AsyncDisposable {
   readonly disk: Source
   /** Of content: each unit in it was looked at. */
   readonly map: DiskMap
+  /** See `Golden.identity`. */
+  readonly identity: string
   /** Fails with IMAGE_BUSY when the file was written to since it was opened: map and tables may lie then. */
   demandUnchanged(): Promise<void>
 }
@@ -38,7 +40,7 @@ export async function openServedImage(
   await demandSafe(path, format, context)
   const image = await openImage(path, { format })
   try {
-    const { disk, map } = await adoptDisk(image.disk, image.file, context)
+    const { disk, map, identity } = await adoptDisk(image.disk, image.file, context)
     const demandUnchanged = async () => {
       if ((await stateOf(path)) === before) return
       throw new Failure('IMAGE_BUSY', `${path} was changed since it was opened`, {
@@ -47,7 +49,8 @@ export async function openServedImage(
     }
     await demandUnchanged()
     const close = () => image[Symbol.asyncDispose]()
-    return { format: image.format, disk, map, demandUnchanged, [Symbol.asyncDispose]: close }
+    const { format } = image
+    return { format, disk, map, identity, demandUnchanged, [Symbol.asyncDispose]: close }
   } catch (error) {
     await image[Symbol.asyncDispose]()
     throw error

@@ -41,10 +41,11 @@ export function uuidText(uuid: Buffer): string {
 
 /** The ETag of a view, quoted: it changes with the map, the content, and the code that makes the view. */
 export function etagFor(format: ViewFormat, input: ViewInput): string {
-  const { map, identity, clusters, vmdkDigest } = input
+  const { map, identity, contentDigest, clusters, vmdkDigest } = input
   const made = [
     format.needs === 'map' ? '' : (clusters?.digest ?? ''),
     format.usesVmdkDigest === true ? (vmdkDigest ?? '') : '',
+    contentDigest ?? '',
   ].join(' ')
   const digest = digestOf('etag', format.name, String(format.version), map.digest, made, identity)
   return `"${digest.toString('hex', 0, 16)}"`

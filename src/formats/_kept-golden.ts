@@ -25,8 +25,11 @@ export interface KeptDisk {
   keep(found: Pick<Golden, 'map' | 'identity'> & { contentDigest?: string }): Promise<void>
 }
 
-/** A file that was changed so lately can be changed again without another time stamp, milliseconds. */
-const SETTLED_MS = 100n
+/**
+ * A file that was changed so lately can be changed again without another time stamp, milliseconds: the
+ * kernel's clock for those ticks every 10 at least.
+ */
+const SETTLED_MS = 20n
 const NS_PER_MS = 1_000_000n
 
 /** What is kept in `directory` about an image that was opened in the place. */

@@ -19,8 +19,16 @@ export interface View extends Content {
 /** What a view is made of. */
 export interface ViewInput {
   readonly map: DiskMap
-  /** Names the content: what it is decides every identifier inside the view. Any text. */
+  /**
+   * Names the content (`Golden.identity`): it decides every identifier inside the view, so all that give
+   * out views of a disk take the same one, and give the same bytes. Any text.
+   */
   readonly identity: string
+  /**
+   * The digest of all that the disk holds (`content-digest.ts`), for those who give out ETags: the identity
+   * does not change with every byte. It makes no difference to the view's bytes.
+   */
+  readonly contentDigest?: string | undefined
   /** Needed by formats whose `needs` is not `map`. */
   readonly clusters?: ClusterIndex | undefined
   /**

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { isFailure } from '../base/failure.ts'
@@ -11,8 +10,8 @@ import {
 import type { ClusterCodec } from '../formats/cluster-index.ts'
 
 type Making = Omit<ClusterStoreOptions, 'codec' | 'path'> & {
-  /** Names the content: a store is used again only for the same. */
-  readonly identity: string
+  /** A store is used again only for the same content. */
+  readonly contentDigest: string
   /** Where stores are kept. It exists. */
   readonly directory: string
 }
@@ -61,9 +60,8 @@ export class ClusterStores implements AsyncDisposable {
   }
 
   async #openOrMake(codec: ClusterCodec): Promise<ClusterStore> {
-    const { identity, directory, ...making } = this.#making
-    const name = createHash('sha256').update(identity).digest('hex').slice(0, 32)
-    const path = join(directory, `${name}-level-${making.level ?? 'default'}.${codec}`)
+    const { contentDigest, directory, ...making } = this.#making
+    const path = join(directory, `${contentDigest}-${making.level ?? 'default'}.${codec}`)
     const kept = await this.#openKept(path, codec)
     if (kept !== undefined) return kept
     const { log } = this.#context

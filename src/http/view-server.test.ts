@@ -27,7 +27,7 @@ async function serve(
   options: Partial<ViewServerOptions> = {},
   disk: Source = memorySource(content),
 ) {
-  const served = { name: 'golden <1>', disk, map, identity: 'the content' }
+  const served = { name: 'golden <1>', disk, map, identity: 'golden', contentDigest: 'the-content' }
   const place = { host: '127.0.0.1', port: 0, storeDirectory: at('.') }
   return await openViewServer(served, { ...place, ...options }, makeContext())
 }
@@ -137,6 +137,7 @@ describe('a view server', () => {
       disk: memorySource(Buffer.alloc(700)),
       map: new DiskMapBuilder().toMap(700),
       identity: '',
+      contentDigest: '',
     }
     await using other = await openViewServer(
       odd,

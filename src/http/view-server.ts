@@ -23,9 +23,11 @@ export interface ServedDisk {
   readonly name: string
   readonly disk: Source
   readonly map: DiskMap
-  /** Names the content; see `ViewInput`. It has to change with every byte, as a strong ETag does. */
+  /** See `ViewInput`. */
   readonly identity: string
-  /** Asked before each answer: fails when the content is no longer what the identity says. */
+  /** Changes with every byte of the disk, as a strong ETag does, and the name of what is kept of it. */
+  readonly contentDigest: string
+  /** Asked before each answer: fails when the content is no longer what the digest says. */
   readonly demandUnchanged?: () => Promise<void>
 }
 
@@ -121,12 +123,13 @@ class Handler implements AsyncDisposable {
   #vmdkDigest: Promise<string> | undefined
 
   constructor(served: ServedDisk, options: ViewServerOptions, context: Context) {
-    const { disk, map, identity } = served
+    const { disk, map, contentDigest } = served
     this.#served = served
     this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#end.signal]) }
     this.#patienceMs = options.patienceMs ?? 20_000
     this.#localOnly = isLoopback(options.host)
-    const stored = { disk, map, identity, directory: options.storeDirectory, level: options.level }
+    const { storeDirectory: directory, level } = options
+    const stored = { disk, map, contentDigest, directory, level }
     this.#stores = new ClusterStores(stored, this.#context)
     const formats = options.formats ?? VIEW_FORMATS
     this.#formats = new Map(formats.map((format) => [pathOf(format), format]))
@@ -250,8 +253,9 @@ class Handler implements AsyncDisposable {
   }
 
   #make(format: ViewFormat, parts: Pick<ViewInput, 'clusters' | 'vmdkDigest'> = {}): View {
-    const { map, identity } = this.#served
-    const view = this.#views.get(format) ?? makeView(format.name, { map, identity, ...parts })
+    const { map, identity, contentDigest } = this.#served
+    const input = { map, identity, contentDigest, ...parts }
+    const view = this.#views.get(format) ?? makeView(format.name, input)
     this.#views.set(format, view)
     return view
   }

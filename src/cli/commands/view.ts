@@ -47,10 +47,10 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const { openViewServer } = await import('../../http/view-server.ts')
       const { readContentDigest } = await import('../../formats/read-content-digest.ts')
       await using served = await openServedImage(image, flags.inputFormat, cli)
-      const identity = await readContentDigest(served.disk, served.map, cli.context)
+      const contentDigest = await readContentDigest(served.disk, served.map, cli.context)
       await using place = await openPlace(flags.keep, cli)
       await using server = await openViewServer(
-        { ...served, identity, name: nameOf(image) },
+        { ...served, contentDigest, name: nameOf(image) },
         {
           ...address,
           ...(formats && { formats }),

@@ -34,9 +34,9 @@ export interface Packed extends ClusterFacts {
 export type Answer = { readonly packed: Packed } | { readonly error: SentError }
 
 /** Units of a batch: enough work to make the way to the thread and back cheap. */
-export const BATCH = 64
-/** What deflate gives at most for a cluster is a little more than the cluster. */
-const DEFLATED = UNIT + KiB
+export const BATCH = 16
+/** Memory that compressors put a cluster into; what they give at most is a little more than the cluster. */
+const PACKED = UNIT + KiB
 const ADLER = 4
 const WINDOW_BITS = { deflate: 12, 'deflate-wide': 15 } as const
 const ZLIB_HEAD = 2
@@ -64,6 +64,7 @@ function pack(plain: Uint8Array, { codec, level }: ThreadData): Packed {
     facts.adlers[index] = adler
     output.set(shrinks ? payload : cluster, end)
     end += shrinks ? payload.length : UNIT
+    giveBack(payload)
   }
   const payload = Buffer.allocUnsafeSlow(end)
   output.copy(payload, 0, 0, end)
@@ -77,7 +78,7 @@ interface Payload {
 
 /** zlib's form of deflate comes with the Adler-32 of the cluster, which is then free. */
 function deflate(cluster: Uint8Array, level: number, windowBits: number): Payload {
-  const stream = deflateSync(cluster, { level, windowBits, memLevel: 9, chunkSize: DEFLATED })
+  const stream = deflateSync(cluster, { level, windowBits, memLevel: 9, chunkSize: PACKED })
   const end = stream.length - ADLER
   return { payload: stream.subarray(ZLIB_HEAD, end), adler: stream.readUInt32BE(end) }
 }
@@ -85,12 +86,21 @@ function deflate(cluster: Uint8Array, level: number, windowBits: number): Payloa
 function zstd(cluster: Uint8Array, level: number): Payload {
   const payload = zstdCompressSync(cluster, {
     pledgedSrcSize: cluster.length,
+    chunkSize: PACKED,
     params: {
       [constants.ZSTD_c_compressionLevel]: level,
       [constants.ZSTD_c_checksumFlag]: 1,
     },
   })
   return { payload, adler: 0 }
+}
+
+/**
+ * Frees the memory a compressor gave, now: left to the collector, which sees only how small the objects
+ * around it are, it would be 64 MiB in each thread.
+ */
+function giveBack({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === PACKED) buffer.transfer(0)
 }
 
 /** The units of a batch, read from the open file. */

@@ -105,7 +105,12 @@ describe('a cluster store', () => {
     await using _ = await makeClusterStore({ disk, map, codec: 'zstd', path: at('told') }, context)
     const total = map.dataUnits * UNIT
     assert.deepEqual(events.at(-1), { kind: 'bytes', name: 'compress', done: total, total })
-    assert.equal(events.length, Math.ceil(map.dataUnits / 64))
+    const done = events.map((event) => (event.kind === 'bytes' ? event.done : 0))
+    assert.ok(done.length > 2)
+    assert.deepEqual(
+      done,
+      done.toSorted((a, b) => a - b),
+    )
   })
 })
 

@@ -22,7 +22,7 @@ export interface NamedFile {
  */
 const LANES = 2
 /** Most of one, so that an interruption is heard. */
-const LONGEST = 8 * MiB
+const LONGEST = 16 * MiB
 /** Shorter parts are copied at once: handing them to another thread takes longer. */
 const SHORT = 256 * KiB
 /** Between two turns of the event loop: this many bytes of short parts. */

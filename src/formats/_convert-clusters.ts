@@ -7,7 +7,7 @@ import { Failure } from '../base/failure.ts'
 import { workingPath } from '../base/leftovers.ts'
 import type { ClusterCodec } from './cluster-index.ts'
 import { type ClusterStore, makeClusterStore, openClusterStore } from './cluster-store.ts'
-import type { OpenInput } from './_convert-input.ts'
+import type { AdoptedInput } from './_convert-output.ts'
 import type { ConvertJob } from './convert-image.ts'
 import type { DiskMap } from './disk-map.ts'
 import { readContentDigest } from './read-content-digest.ts'
@@ -17,7 +17,7 @@ type Codec = 'deflate' | 'zstd'
 /** Opens kept clusters of the disk, or makes them. Fails as `makeClusterStore` does. */
 export async function openClusters(
   codec: Codec,
-  input: OpenInput,
+  input: AdoptedInput,
   job: ConvertJob,
   context: Context,
 ): Promise<ClusterStore> {
@@ -33,7 +33,7 @@ export async function openClusters(
 async function openKept(
   directory: string,
   codec: Codec,
-  { golden, kept }: OpenInput,
+  { golden, kept }: AdoptedInput,
   job: ConvertJob,
   context: Context,
 ): Promise<ClusterStore> {
@@ -51,7 +51,7 @@ async function openKept(
 async function make(
   path: string,
   codec: ClusterCodec,
-  { golden: { disk, map } }: Pick<OpenInput, 'golden'>,
+  { golden: { disk, map } }: Pick<AdoptedInput, 'golden'>,
   { level }: ConvertJob,
   context: Context,
 ): Promise<ClusterStore> {

@@ -6,7 +6,7 @@ import type { Context } from '../base/context.ts'
 import { workingPath } from '../base/leftovers.ts'
 import { openFileSource, type Source } from '../bytes/source.ts'
 import type { ConvertJob } from './convert-image.ts'
-import { adoptDisk, type Golden, goldenOf } from './golden.ts'
+import { adoptDisk, type Golden, goldenOf, type ScanListener } from './golden.ts'
 import { type KeptDisk, openKeptDisk } from './_kept-golden.ts'
 import type { Disk } from './open-disk.ts'
 import { type Image, type ImageFormat, IMAGE_FORMATS, openImage } from './open-image.ts'
@@ -14,9 +14,11 @@ import { probeFormat } from './probe-format.ts'
 
 /** A disk that can be converted, and what has to be closed and removed after it. */
 export interface OpenInput extends AsyncDisposable {
-  readonly golden: Golden
+  readonly disk: Source | Disk
   /** The file that the disk stands in. */
   readonly file: Source
+  /** Looks at the disk, unless it is known what it holds. Fails as `adoptDisk` does. */
+  adopt(listener?: ScanListener): Promise<Golden>
   /** What is kept about the file for the next conversion, if that is wanted and it can be. */
   readonly kept?: KeptDisk | undefined
 }
@@ -39,8 +41,8 @@ export async function guessFormat(
 }
 
 /**
- * Opens an image where it is, and looks at what it holds. Undefined when parts of it are compressed, so
- * that it is better unpacked. Fails as `openImage` and `adoptDisk` do.
+ * Opens an image where it is. Undefined when parts of it are compressed, so that it is better unpacked.
+ * Fails as `openImage` does.
  */
 export async function openInPlace(
   path: string,
@@ -50,7 +52,7 @@ export async function openInPlace(
 ): Promise<OpenInput | undefined> {
   const image = await openImage(path, { format })
   try {
-    if (!isPacked(image.disk)) return await adoptImage(image, keep, context)
+    if (!isPacked(image.disk)) return await inputOf(image, keep, context)
     await image[Symbol.asyncDispose]()
     return undefined
   } catch (error) {
@@ -59,7 +61,7 @@ export async function openInPlace(
   }
 }
 
-async function adoptImage(
+async function inputOf(
   image: Image,
   keep: string | undefined,
   context: Context,
@@ -67,11 +69,13 @@ async function adoptImage(
   const { disk, file } = image
   const close = () => image[Symbol.asyncDispose]()
   const kept = keep === undefined ? undefined : await openKeptDisk(keep, image)
-  const known = kept?.known
-  if (known) return { golden: { disk, ...known }, file, kept, [Symbol.asyncDispose]: close }
-  const golden = await adoptDisk(disk, file, context)
-  await kept?.keep(golden)
-  return { golden, file, kept, [Symbol.asyncDispose]: close }
+  const adopt = async (listener?: ScanListener): Promise<Golden> => {
+    if (kept?.known) return { disk, ...kept.known }
+    const golden = await adoptDisk(disk, file, context, listener)
+    await kept?.keep(golden)
+    return golden
+  }
+  return { disk, file, adopt, kept, [Symbol.asyncDispose]: close }
 }
 
 function isPacked(disk: Disk): boolean {
@@ -105,8 +109,9 @@ export async function importInput(
     const golden = await goldenOf(file, imported.map)
     return {
       format: imported.format,
-      golden,
+      disk: file,
       file,
+      adopt: async () => golden,
       [Symbol.asyncDispose]: async () => {
         await file[Symbol.asyncDispose]()
         await rm(path, { force: true })

@@ -24,7 +24,7 @@ export interface DiskPart {
 const BLOCK = 1 * MiB
 const READS = 3
 /** Milliseconds between two turns of the event loop, and units between two looks at the clock. */
-const TURN_MS = 10
+const TURN_MS = 2
 const LOOKS = 64
 
 const readInto = promisify(read)
@@ -32,23 +32,28 @@ const readInto = promisify(read)
 export class DiskScan {
   readonly #file: NamedFile
   readonly #signal: AbortSignal
+  readonly #onSeen: (end: number) => void
   readonly #units = new DiskMapBuilder()
   readonly #sums = new HeadSums()
   readonly #head = Buffer.allocUnsafeSlow(HEAD)
   /** Begins with zeros, as far as it is known; it is read when it is a block, or ends. */
   #doubtful: DiskPart = { guest: 0, host: 0, length: 0 }
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #underWay = new Map<DiskPart, Promise<void>>()
+  #lookedTo = 0
+  #firstZeros = Infinity
   readonly #spare: Buffer[] = []
   #failed: { error: unknown } | undefined
   #turnEnds = performance.now() + TURN_MS
   #looks = 0
 
-  constructor(file: NamedFile, signal: AbortSignal) {
+  /** `onSeen` hears up to where no zeros were found, from time to time. */
+  constructor(file: NamedFile, signal: AbortSignal, onSeen: (end: number) => void) {
     this.#file = file
     this.#signal = signal
+    this.#onSeen = onSeen
   }
 
-  /** Looks at a part. Fails with INTERRUPTED, IMAGE_TRUNCATED, FILE_UNREADABLE. */
+  /** Looks at a part; they come in the order of the disk. Fails with INTERRUPTED, IMAGE_TRUNCATED, FILE_UNREADABLE. */
   async look({ guest, host, length }: DiskPart): Promise<void> {
     for (let at = guest; at < guest + length;) {
       const end = Math.min(at - (at % UNIT) + UNIT, guest + length)
@@ -61,6 +66,7 @@ export class DiskScan {
         this.#sums.add(head, at)
       }
       at = end
+      this.#lookedTo = end
       if (++this.#looks % LOOKS === 0) await this.#rest()
     }
   }
@@ -69,7 +75,10 @@ export class DiskScan {
   add(bytes: Uint8Array, offset: number): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (const { start, end, zero } of splitZeros(buffer, offset)) {
-      if (zero) continue
+      if (zero) {
+        this.#firstZeros = Math.min(this.#firstZeros, offset + start)
+        continue
+      }
       this.#units.add(Math.floor((offset + start) / UNIT), Math.ceil((offset + end) / UNIT))
       for (let at = start; at < end; at += UNIT - ((offset + at) % UNIT))
         this.#sums.add(buffer.subarray(at, Math.min(at + HEAD, end)), offset + at)
@@ -86,7 +95,7 @@ export class DiskScan {
 
   /** Waits until nothing is under way: then the file may be closed. */
   async settle(): Promise<void> {
-    await Promise.all(this.#underWay)
+    await Promise.all(this.#underWay.values())
   }
 
   #check(): void {
@@ -97,9 +106,16 @@ export class DiskScan {
   /** Lets others have their turn, from time to time. */
   async #rest(): Promise<void> {
     if (performance.now() < this.#turnEnds) return
+    this.#onSeen(this.#seenTo())
     await setImmediate()
     this.#check()
     this.#turnEnds = performance.now() + TURN_MS
+  }
+
+  #seenTo(): number {
+    const doubtful = this.#doubtful.length > 0 ? [this.#doubtful] : []
+    const unknown = [...doubtful, ...this.#underWay.keys()].map(({ guest }) => guest)
+    return Math.min(this.#lookedTo, this.#firstZeros, ...unknown)
   }
 
   async #doubt(part: DiskPart): Promise<void> {
@@ -118,12 +134,12 @@ export class DiskScan {
     const part = this.#doubtful
     this.#doubtful = { guest: 0, host: 0, length: 0 }
     if (part.length === 0) return
-    while (this.#underWay.size >= READS) await Promise.race(this.#underWay)
+    while (this.#underWay.size >= READS) await Promise.race(this.#underWay.values())
     this.#check()
     const done = this.#readWhole(part)
       .catch((error: unknown) => void (this.#failed ??= { error }))
-      .finally(() => this.#underWay.delete(done))
-    this.#underWay.add(done)
+      .finally(() => this.#underWay.delete(part))
+    this.#underWay.set(part, done)
   }
 
   async #readWhole({ guest, host, length }: DiskPart): Promise<void> {

@@ -12,7 +12,7 @@ import { UNIT } from './disk-map.ts'
 import { adoptDisk, goldenOf } from './golden.ts'
 import { openImage } from './open-image.ts'
 import { makeView } from './views.ts'
-import { writeView } from './_write-view.ts'
+import { makeParts, writeCopied } from './_write-view.ts'
 
 const at = await tempDir()
 const context = makeContext()
@@ -68,7 +68,9 @@ describe('adopting an image', () => {
           const view = makeView('qcow2', raw)
           await using file = await open(at('disk.qcow2'), 'w')
           const origins = { disk: source, file: source }
-          await writeView(view, origins, { file, name: 'disk' }, calls, context)
+          const to = { descriptor: file.fd, name: 'disk' }
+          const parts = makeParts(origins, to, { calls, signal: context.signal })
+          await writeCopied(view, origins, { file, parts }, 0, context.progress)
         }
         assert.deepEqual(await adopt(at('disk.qcow2'), 'qcow2'), raw)
       }),
@@ -97,14 +99,13 @@ describe('adopting an image', () => {
     await using image = await openImage(at('shrinks.raw'), { format: 'raw' })
     const golden = await adoptDisk(image.disk, image.file, context)
     await truncate(at('shrinks.raw'), 4 * MiB)
+    const calls = await loadFileCalls()
     await using file = await open(at('shrinks.qcow2'), 'w')
-    const writing = writeView(
-      makeView('qcow2', golden),
-      { disk: image.disk, file: image.file },
-      { file, name: 'out' },
-      undefined,
-      context,
-    )
+    const origins = { disk: image.disk, file: image.file }
+    const to = { descriptor: file.fd, name: 'out' }
+    const parts = makeParts(origins, to, { calls, signal: context.signal })
+    const view = makeView('qcow2', golden)
+    const writing = writeCopied(view, origins, { file, parts }, 0, context.progress)
     await assert.rejects(writing, failsWith('IMAGE_TRUNCATED'))
   })
 })

@@ -10,7 +10,7 @@ import { type FileCalls, loadFileCalls } from '../bytes/file-calls.ts'
 import type { Source } from '../bytes/source.ts'
 import { HEAD, HeadSums, nameOfDisk } from './_disk-name.ts'
 import { type DiskPart, DiskScan } from './_disk-scan.ts'
-import { type DiskMap, UNIT } from './disk-map.ts'
+import { type DiskMap, DiskMapBuilder, UNIT } from './disk-map.ts'
 import type { Disk, Run } from './open-disk.ts'
 
 export interface Golden {
@@ -29,9 +29,18 @@ const READ = 4 * MiB
 /** The kernel is told of this much before it is read. */
 const AHEAD = 64 * MiB
 
+/** Whoever begins before all of a disk was looked at. */
+export interface ScanListener {
+  /** What the disk holds unless some of that turns out to be zeros. Told once, before all else. */
+  guess(map: DiskMap): void
+  /** Everything that was guessed of the disk below this byte is right. */
+  seen(end: number): void
+}
+
 /**
  * Makes a golden of the disk inside an image: what the image's tables (and the holes of its file) do not
- * rule out is looked at, and what is all zeros is none of it. The disk stays the caller's.
+ * rule out is looked at, and what is all zeros is none of it. The disk stays the caller's. The listener
+ * hears how far it is; of a disk that has to be unpacked it does not.
  *
  * Fails with INTERRUPTED, IMAGE_TRUNCATED, FILE_UNREADABLE, IMAGE_UNSAFE (a compressed part is damaged).
  */
@@ -39,13 +48,21 @@ export async function adoptDisk(
   disk: Disk,
   file: Source,
   { signal }: Pick<Context, 'signal'>,
+  listener?: ScanListener,
 ): Promise<Golden> {
   const calls = await loadFileCalls()
-  const scan = new DiskScan({ descriptor: file.file?.descriptor ?? -1, name: file.name }, signal)
+  const from = { descriptor: file.file?.descriptor ?? -1, name: file.name }
+  const scan = new DiskScan(from, signal, (end) => listener?.seen(end))
   const packed: Run[] = []
   try {
     if (file.file === undefined) packed.push({ kind: 'packed', offset: 0, length: disk.size })
-    else for (const part of partsOf(disk, file.file, calls, packed)) await scan.look(part)
+    else {
+      listener?.guess(guessMap(disk, file.file, calls))
+      for (const part of partsOf(disk, file.file, calls, packed)) {
+        calls?.willRead(from.descriptor, part.host, part.length)
+        await scan.look(part)
+      }
+    }
     for (const { offset, length } of packed)
       for (let at = offset; at < offset + length; at += READ) {
         if (signal.aborted) throw new Failure('INTERRUPTED', 'interrupted')
@@ -85,12 +102,23 @@ function* partsOf(
       const hole = Math.min(calls ? calls.nextHole(descriptor, data) : end, end)
       for (at = data; at < hole; at += AHEAD) {
         const length = Math.min(AHEAD, hole - at)
-        calls?.willRead(descriptor, at, length)
         yield { guest: run.offset + at - host, host: at, length }
       }
       at = hole
     }
   }
+}
+
+/** What the disk holds if everything in it is data that is no hole. */
+function guessMap(
+  disk: Disk,
+  file: { descriptor: number; offset: number },
+  calls: FileCalls | undefined,
+): DiskMap {
+  const units = new DiskMapBuilder()
+  for (const { guest, length } of partsOf(disk, file, calls, []))
+    units.add(Math.floor(guest / UNIT), Math.ceil((guest + length) / UNIT))
+  return units.toMap(disk.size)
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -29,6 +29,7 @@ describe('progress on a terminal', () => {
     assert.doesNotMatch(show(0, 'write', 0, 100 * MiB), /\/s/)
     assert.doesNotMatch(show(500, 'write', 5 * MiB, 100 * MiB), /\/s/)
     assert.match(show(500, 'write', 10 * MiB, 100 * MiB), /\(10 %\) {2}10\.0 MiB\/s, 9\.0s left/)
+    assert.match(show(500, 'write', 50 * MiB, 100 * MiB), / █{10}─{10} 50\.0 MiB of 100 MiB /)
   })
 
   it('begins anew with other bytes, and foretells nothing of what has no end', () => {

@@ -138,8 +138,16 @@ function lineOf(event: ProgressEvent, colours: boolean): string | undefined {
 
 function formatBytes({ done, total }: { done: number; total?: number }): string {
   return total
-    ? `${formatSize(done)} of ${formatSize(total)} (${Math.floor((done / total) * 100)} %)`
+    ? `${barOf(done / total)} ${formatSize(done)} of ${formatSize(total)} (${Math.floor((done / total) * 100)} %)`
     : formatSize(done)
+}
+
+const BAR_CELLS = 20
+
+/** `███████─────────────` */
+function barOf(part: number): string {
+  const filled = Math.min(Math.max(Math.round(part * BAR_CELLS), 0), BAR_CELLS)
+  return '█'.repeat(filled) + '─'.repeat(BAR_CELLS - filled)
 }
 
 /** Nothing is foretold before this: the first bytes come at another pace than the rest. */

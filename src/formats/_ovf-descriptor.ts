@@ -50,9 +50,14 @@ export function parseOvf(
   for (const { fileRef } of disks)
     if (fileRef && !files.some(({ id }) => id === fileRef))
       fault(`a disk of the file ${JSON.stringify(fileRef)}, which is not listed`)
-  const ids = files.map(({ id }) => id)
-  if (new Set(ids).size < ids.length) fault('two files with one id')
+  if (hasTwice(files.map(({ id }) => id))) fault('two files with one id')
+  if (hasTwice(files.map(({ href }) => href))) fault('two files with one name')
+  if (hasTwice(disks.flatMap(({ fileRef }) => fileRef || []))) fault('two disks in one file')
   return { files: files.slice(0, MAX_FILES), disks }
+}
+
+function hasTwice(values: readonly string[]): boolean {
+  return new Set(values).size < values.length
 }
 
 function textOf(bytes: Uint8Array): string | undefined {

@@ -26,8 +26,10 @@ export async function checkPartitions(
   try {
     const table = await readPartitions(disk)
     for (const odd of table.notes) note('PARTITION_TABLE', undefined, odd)
-    if (table.kind === 'gpt') await checkBackup(disk, head, note)
-    else if (tables.some(({ format }) => format === 'gpt'))
+    if (table.kind === 'gpt') {
+      checkHeader(disk, head, table, note)
+      await checkBackup(disk, head, note)
+    } else if (tables.some(({ format }) => format === 'gpt'))
       note('ODD', undefined, 'a GPT that the MBR does not mention', 'warn')
     return table
   } catch (error) {
@@ -59,6 +61,38 @@ function noteIn(findings: FindingList, where: 'file' | 'guest'): Note {
     })
 }
 
+/** Partition types of an MBR: none, and "a GPT stands here". */
+const [UNUSED, PROTECTIVE] = [0, 0xee]
+const ENTRY_SECTORS = 2
+
+/**
+ * What a GPT says of itself (8 version, 48 last sector for partitions) and what an MBR says beside it:
+ * programs that know only the MBR must see partitions that the GPT has as well.
+ */
+function checkHeader(disk: Source, head: Uint8Array, table: PartitionTable, note: Note): void {
+  const sectorSize = [512, 4 * KiB].find((size) => hasHeader(head, size))
+  if (sectorSize === undefined) return
+  const header = new Fields(head, { name: 'GPT header' }).part('GPT', sectorSize, 92)
+  const fault = (at: number, found: string) => note('PARTITION_TABLE', at, found)
+  if (header.u32(8) !== 0x10000) fault(sectorSize + 8, `version 0x${header.u32(8).toString(16)}`)
+  if (Number(header.u64(48)) * sectorSize >= disk.size)
+    fault(sectorSize + 48, `room for partitions up to sector ${header.u64(48)}`)
+  for (const { number, offset } of table.partitions)
+    if (offset < ENTRY_SECTORS * sectorSize)
+      fault(sectorSize, `partition ${number} at byte ${offset}, on the table itself`)
+  const mbr = new Fields(head, { name: 'MBR' })
+  for (const at of [446, 462, 478, 494]) {
+    const type = mbr.u8(at + 4)
+    const [start, count] = [mbr.u32(at + 8), mbr.u32(at + 12)]
+    const [offset, length] = [start * sectorSize, count * sectorSize]
+    const isKnown = table.partitions.some(
+      (partition) => partition.offset === offset && partition.length === length,
+    )
+    if (type !== UNUSED && type !== PROTECTIVE && !isKnown)
+      fault(at, `a partition at sector ${start} of the MBR that the GPT does not have`)
+  }
+}
+
 /**
  * Compares a GPT with its backup: header 24 own sector, 32 the other's sector, 56 GUID of the disk,
  * 88 check sum of the entries. Source: UEFI specification, 5.3.2.
@@ -70,6 +104,7 @@ async function checkBackup(disk: Source, head: Uint8Array, note: Note): Promise<
   const sector = primary.u64(32)
   const start = Number(sector) * sectorSize
   const fault = (found: string) => note('PARTITION_TABLE', sectorSize + 32, found)
+  if (sector <= 1n) return fault(`the backup of the GPT at byte ${start}, where it stands itself`)
   if (start + sectorSize > disk.size)
     return fault(`the backup of the GPT at byte ${start}, behind the end of the disk`)
   const backup = new Fields(await disk.read(start, sectorSize), { name: 'GPT backup' })

@@ -6,6 +6,8 @@ const ENTRY_HEAD = 24
 const MAX_NAME = 1023
 const MAX_BITMAPS = 65535
 const DIRTY_TRACKING = 1
+/** In use; to be kept up; extra data of it may be left out of account. */
+const FLAGS = 0b111
 /** Of an entry of a bitmap's table: bits 1 to 8 and 56 to 63; bit 0 says that all bits are set. */
 const RESERVED_HIGH = 0xff000000
 const RESERVED_LOW = 0x1fe
@@ -108,6 +110,11 @@ function* readBitmap(
       at: from,
       found: `a bitmap of type ${type}, 2^${granularity} bytes a bit, ${entries} clusters`,
       expected: `type ${DIRTY_TRACKING}, 2^9 to 2^31 bytes, at most ${needed} clusters`,
+    })
+  else if ((directory.u32(at + 12) & ~FLAGS) !== 0)
+    parsing.note('UNKNOWN_FEATURE', {
+      at: from + 12,
+      found: `a bitmap with flags 0x${directory.u32(at + 12).toString(16)}`,
     })
   else if (host % clusterSize !== 0 || (host === 0 && entries > 0))
     parsing.note('MISALIGNED', { at: from, found: `the table of a bitmap at byte ${host}` })

@@ -28,6 +28,17 @@ export const vmdkParser: DiskParser = {
   },
 }
 
+/** Programs that do not stop at the end of the text would believe what follows. */
+function noteMore(parsing: Parsing, text: string, at: number): void {
+  parsing.note('ODD', { at, found: 'more text behind the descriptor' })
+  const faults = text
+    .split('\0')
+    .flatMap((part) => parseVmdkDescriptor(part, { embedded: true }).faults)
+  for (const { code, found } of faults)
+    if (code === 'EXTERNAL_REFERENCE' || code === 'PARENT')
+      parsing.note(code, { at, ...(found && { found }) })
+}
+
 function* readDescriptor(parsing: Parsing, header: VmdkHeader): Asking<void> {
   const { offset, length } = header.descriptor
   if (!parsing.claim(offset, length, 'descriptor', 28)) return
@@ -35,8 +46,7 @@ function* readDescriptor(parsing: Parsing, header: VmdkHeader): Asking<void> {
   const text = fields.text(0, length)
   const rest = fields.chars(text.length, length - text.length).replace(/^\0+|\0+$/g, '')
   // QEMU writes a shorter text over a longer one: what is left over is the end of it once more.
-  if (!text.endsWith(rest))
-    parsing.note('ODD', { at: offset + text.length, found: 'more text behind the descriptor' })
+  if (!text.endsWith(rest)) noteMore(parsing, rest, offset + text.length)
   const descriptor = parseVmdkDescriptor(text, { embedded: true })
   for (const { at, code, ...about } of descriptor.faults)
     parsing.note(code, { at: offset + at, ...about })

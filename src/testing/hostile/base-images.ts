@@ -8,6 +8,11 @@ export interface BaseImages {
   readonly raw: Buffer
   readonly qcow2: Buffer
   readonly qcow2Compressed: Buffer
+  readonly qcow2Zstd: Buffer
+  /** Version 2; with extended L2 entries; with a bitmap. */
+  readonly qcow2Old: Buffer
+  readonly qcow2Extended: Buffer
+  readonly qcow2Bitmap: Buffer
   readonly vdi: Buffer
   readonly vhd: Buffer
   readonly vhdFixed: Buffer
@@ -32,10 +37,20 @@ export async function makeBaseImages(directory: string): Promise<BaseImages> {
     await runTool(['qemu-img', 'convert', '-f', 'raw', '-O', format, ...options, from, to])
     return await readFile(to)
   }
+  const withBitmap = async () => {
+    await convert('qcow2')
+    const image = join(directory, 'image')
+    await runTool(['qemu-img', 'bitmap', '--add', '-f', 'qcow2', image, 'backup'])
+    return await readFile(image)
+  }
   return {
     raw: await readFile(small),
     qcow2: await convert('qcow2'),
     qcow2Compressed: await convert('qcow2', ['-c']),
+    qcow2Zstd: await convert('qcow2', ['-c', '-o', 'compression_type=zstd']),
+    qcow2Old: await convert('qcow2', ['-o', 'compat=0.10']),
+    qcow2Extended: await convert('qcow2', ['-o', 'extended_l2=on']),
+    qcow2Bitmap: await withBitmap(),
     vdi: await convert('vdi'),
     vhd: await convert('vpc', ['-o', 'force_size=on']),
     vhdFixed: await convert('vpc', ['-o', 'subformat=fixed,force_size=on'], small),

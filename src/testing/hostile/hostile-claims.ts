@@ -163,5 +163,118 @@ export function hostileClaims(bases: BaseImages): HostileImage[] {
       },
     },
   ]
-  return [...crossed, ...cloud, ...foreign, ...both]
+  return [...crossed, ...cloud, ...foreign, ...both, ...hostileDiscs(), ...cutFileSystems()]
+}
+
+/** CDs whose descriptors lie. */
+function hostileDiscs(): HostileImage[] {
+  const PRIMARY = 32_768
+  const rows: [what: string, codes: HostileImage['codes'], edit: (disc: Buffer) => void][] = [
+    [
+      'a root directory past the end',
+      ['OUT_OF_RANGE', 'TRUNCATED'],
+      (disc) => root(disc, 60_000, 2048),
+    ],
+    [
+      'a root directory of 4 GiB',
+      ['OUT_OF_RANGE', 'TRUNCATED'],
+      (disc) => root(disc, 20, 0xfffff800),
+    ],
+    [
+      'two places of its root directory',
+      ['COPIES_DIFFER'],
+      (disc) => {
+        root(disc, 20, 2048)
+        disc.writeUInt32BE(21, PRIMARY + 156 + 6)
+      },
+    ],
+    [
+      'blocks of 1000 bytes',
+      ['HEADER_INVALID'],
+      (disc) => {
+        disc.writeUInt16LE(1000, PRIMARY + 128)
+        disc.writeUInt16BE(1000, PRIMARY + 130)
+      },
+    ],
+    ['another version', ['FORMAT_VERSION'], (disc) => disc.writeUInt8(2, PRIMARY + 6)],
+    [
+      'a volume of no blocks',
+      ['OUT_OF_RANGE'],
+      (disc) => void disc.fill(0, PRIMARY + 80, PRIMARY + 88),
+    ],
+    ['an end before any volume', ['HEADER_INVALID'], (disc) => disc.writeUInt8(255, PRIMARY)],
+    [
+      'no anchor of its UDF',
+      ['HEADER_INVALID', 'TRUNCATED'],
+      (disc) => {
+        disc.fill(0, PRIMARY)
+        disc.write('\0BEA01\x01', PRIMARY, 'latin1')
+        disc.write('\0NSR02\x01', PRIMARY + 2048, 'latin1')
+        disc.write('\0TEA01\x01', PRIMARY + 4096, 'latin1')
+      },
+    ],
+  ]
+  const root = (disc: Buffer, block: number, size: number) => {
+    const at = PRIMARY + 156
+    disc.writeUInt8(34, at)
+    disc.writeUInt32LE(block, at + 2)
+    disc.writeUInt32BE(block, at + 6)
+    disc.writeUInt32LE(size, at + 10)
+    disc.writeUInt32BE(size, at + 14)
+  }
+  return rows.map(([what, codes, edit]) => ({
+    name: `iso: ${what}`,
+    claim: 'iso',
+    codes,
+    make: () => {
+      const disc = isoOf(64)
+      edit(disc)
+      return disc
+    },
+  }))
+}
+
+/** The disk with a signature, and its sizes. */
+const sized = (magic: string, at: number, edit: (disk: Buffer) => void) => () => {
+  const disk = diskWith(magic, at)
+  edit(disk)
+  return disk
+}
+
+/** Machine images that end before their file system does. */
+function cutFileSystems(): HostileImage[] {
+  const rows: [what: string, make: () => Buffer][] = [
+    [
+      'an ext file system',
+      sized('\x53\xef', 1080, (disk) => {
+        disk.writeUInt32LE(64_000, 1024 + 4)
+        disk.writeUInt32LE(2, 1024 + 24)
+      }),
+    ],
+    [
+      'an ext file system of 2^40 blocks',
+      sized('\x53\xef', 1080, (disk) => {
+        disk.writeUInt32LE(0x80, 1024 + 0x60)
+        disk.writeUInt32LE(256, 1024 + 0x150)
+        disk.writeUInt32LE(2, 1024 + 24)
+      }),
+    ],
+    [
+      'an xfs',
+      sized('XFSB', 0, (disk) => {
+        disk.writeUInt32BE(4096, 4)
+        disk.writeBigUInt64BE(100_000n, 8)
+      }),
+    ],
+    [
+      'a btrfs',
+      sized('_BHRfS_M', 65_600, (disk) => disk.writeBigUInt64LE(2n ** 40n, 65_536 + 112)),
+    ],
+  ]
+  return rows.map(([what, make]) => ({
+    name: `ami: ${what} that is cut`,
+    claim: 'ami',
+    codes: ['TRUNCATED'] as const,
+    make,
+  }))
 }

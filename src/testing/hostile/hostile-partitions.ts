@@ -121,5 +121,47 @@ export function hostilePartitions(): HostileImage[] {
       ['logical partitions in a circle', loop],
     ] as const
   ).map(([what, disk]) => ({ name: `mbr: ${what}`, claim: 'raw', codes: BROKEN, make: () => disk }))
-  return [...gpt, ...damaged, ...mbr]
+  return [...gpt, ...damaged, ...mbr, ...hostileHybrids()]
+}
+
+const entry = (index: number, type: number, start: number, count: number): Edit => {
+  return (disk) => {
+    disk.writeUInt8(type, 446 + index * 16 + 4)
+    disk.writeUInt32LE(start, 446 + index * 16 + 8)
+    disk.writeUInt32LE(count, 446 + index * 16 + 12)
+  }
+}
+
+/** Tables of both kinds on one disk, and tables for sectors of 4 KiB. */
+function hostileHybrids(): HostileImage[] {
+  const rows = familyOf(
+    'gpt',
+    'raw',
+    gptDisk(),
+    [
+      ['a header that is not where it says', BROKEN, (disk) => le64(512 + 24, 5)(disk)],
+      ['a backup past the end', BROKEN, (disk) => le64(512 + 32, 1_000_000)(disk)],
+      ['a backup in its own place', BROKEN, (disk) => le64(512 + 32, 1)(disk)],
+      ['entries past the end', BROKEN, inHeaders((at) => le64(at + 72, 1_000_000))],
+      ['entries in its header', BROKEN, inHeaders((at) => le64(at + 72, 1))],
+      ['a header of 4 GiB', BROKEN, inHeaders((at) => le32(at + 12, 0xffffffff))],
+      ['a header of 8 bytes', BROKEN, inHeaders((at) => le32(at + 12, 8))],
+      ['another version', [...BROKEN, 'FORMAT_VERSION'], inHeaders((at) => le32(at + 8, 0x20000))],
+      ['a partition on its own table', BROKEN, inEntries(0, (at) => le64(at + 32, 0))],
+      ['space behind the end of the disk', BROKEN, inHeaders((at) => le64(at + 48, 2n ** 50n))],
+    ],
+    seal,
+  )
+  const hybrids = familyOf('hybrid', 'raw', gptDisk(), [
+    ['a partition of the MBR that the GPT does not have', BROKEN, entry(1, 0x83, 5000, 100)],
+    ['a partition of the MBR past the end', BROKEN, entry(1, 0x83, 2048, 4_000_000)],
+    ['a partition of the MBR on the GPT', BROKEN, entry(1, 0x83, 1, 100)],
+    [
+      'two partitions of the MBR in one place',
+      BROKEN,
+      entry(1, 0x83, 2048, 2048),
+      entry(2, 0x0c, 2048, 100),
+    ],
+  ])
+  return [...rows, ...hybrids]
 }

@@ -16,6 +16,25 @@ const TEXT = [512, 512 + 20 * 512] as const
 const text = (from: string, to: string): Edit => replaceText(TEXT, from, to)
 const append = (line: string): Edit => text('ddb.virtualHWVersion', `${line}\nddb.virtualHWVersion`)
 
+/** Another text in its place. */
+const inText = (change: (text: string) => string): Edit => {
+  return (file) => {
+    const old = file.toString('latin1', ...TEXT).replace(/\0+$/, '')
+    file.fill(0, ...TEXT)
+    file.write(change(old).slice(0, TEXT[1] - TEXT[0]), TEXT[0], 'latin1')
+  }
+}
+/** Some readers stop at the first NUL, others do not. */
+const behind = (more: string): Edit => inText((old) => old + more)
+const BEHIND = ['DESCRIPTOR_INVALID', 'EXTERNAL_REFERENCE', 'PARENT', 'UNUSED_BYTES'] as const
+const DESCRIPTOR = [
+  'DESCRIPTOR_INVALID',
+  'EXTERNAL_REFERENCE',
+  'UNKNOWN_FEATURE',
+  'PARENT',
+  'SIZE_MISMATCH',
+] as const
+
 /** Where the grain directory and the first grain table stand. */
 const directoryOf = (file: Buffer) => Number(file.readBigUInt64LE(56)) * 512
 const tableOf = (file: Buffer) => file.readUInt32LE(directoryOf(file)) * 512
@@ -136,6 +155,37 @@ export function hostileVmdk({ vmdk, vmdkStream }: BaseImages): HostileImage[] {
       ['EXTERNAL_REFERENCE', 'UNKNOWN_FEATURE', 'DESCRIPTOR_INVALID'],
       append('changeTrackPath="/tmp/x"'),
     ],
+    ['another extent behind a NUL', BEHIND, behind('\0RW 2048 FLAT "/etc/passwd" 0\n')],
+    ['a parent behind a NUL', BEHIND, behind('\0parentCID=12345678\n')],
+    [
+      'text in UTF-16',
+      'DESCRIPTOR_INVALID',
+      inText((old) => Buffer.from(old, 'latin1').toString('utf16le')),
+    ],
+    ['lines that end in CR alone', DESCRIPTOR, inText((old) => old.replaceAll('\n', '\r'))],
+    ['a line of 9000 characters', DESCRIPTOR, append('x'.repeat(9000))],
+    ['two types', DESCRIPTOR, append('createType="monolithicFlat"')],
+    ['two parents, of which one is none', DESCRIPTOR, append('parentCID=12345678')],
+    ['a key in capitals', DESCRIPTOR, append('PARENTCID=12345678')],
+    ['a parent in a comment', DESCRIPTOR, append('# parentFileNameHint="/etc/passwd"')],
+    [
+      'an extent of no sectors',
+      ['SIZE_MISMATCH', 'DESCRIPTOR_INVALID'],
+      text('RW 2097152', 'RW 0'),
+    ],
+    ['an extent that nobody may read', DESCRIPTOR, text('RW 2097152', 'NOACCESS 2097152')],
+    ['an extent from its middle on', DESCRIPTOR, text('SPARSE "image"', 'SPARSE "image" 128')],
+    ['an extent in small letters', DESCRIPTOR, append('rw 2048 flat "/etc/passwd" 0')],
+    ['an extent behind tabs', DESCRIPTOR, append('\t\tRW\t2048\tFLAT\t"/etc/passwd"\t0')],
+    ['an extent without quotes', DESCRIPTOR, append('RW 2048 FLAT /etc/passwd 0')],
+    ['an extent of 2^70 sectors', DESCRIPTOR, text('RW 2097152', 'RW 1180591620717411303424')],
+    ['another version', ['FORMAT_VERSION', 'DESCRIPTOR_INVALID'], text('version=1', 'version=9')],
+    [
+      'a key for encryption',
+      ['ENCRYPTED', 'UNKNOWN_FEATURE'],
+      append('encryption.keySafe = "vmware:key/list"'),
+    ],
+    ['a native snapshot', 'PARENT', append('isNativeSnapshot="yes"')],
     ['no text at all', 'DESCRIPTOR_INVALID', (file) => void file.fill(0, TEXT[0], TEXT[1])],
     ['random bytes', 'DESCRIPTOR_INVALID', (file) => void file.fill(0xe1, TEXT[0], TEXT[1])],
   ])

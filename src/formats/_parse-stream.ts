@@ -132,9 +132,10 @@ export class StreamParse {
 
   /** A payload is said to go on up to the end of a sector, which the end of the file may cut off. */
   async #endActive(): Promise<void> {
-    const active = this.#active
+    const [active, payload] = [this.#active, this.#payload]
     this.#active = undefined
-    if (active && active.kind !== 'data') this.#unpack(active)
+    this.#payload = undefined
+    if (active && active.kind !== 'data') this.#unpack(active, payload)
     await this.#begin()
   }
 
@@ -172,8 +173,10 @@ export class StreamParse {
     this.#position += bytes.length
     if (this.#ask) fillAsk(this.#ask, bytes, start)
     if (active && this.#position === endOf(active)) {
+      const payload = this.#payload
       this.#active = undefined
-      if (active.kind !== 'data') this.#unpack(active)
+      this.#payload = undefined
+      if (active.kind !== 'data') this.#unpack(active, payload)
       if (this.#unpacking.isFull) await this.#unpacking.settle()
     }
     const ask = this.#ask?.ask
@@ -268,9 +271,11 @@ export class StreamParse {
     if (passed === extent.hostLength && !this.#wants(extent.guest, extent.length)) return
     const bytes = Buffer.allocUnsafeSlow(extent.hostLength)
     if (passed > 0) bytes.set(await this.#startOfPayload(extent, passed))
-    this.#payload = { host: extent.host, bytes }
-    if (passed < extent.hostLength) this.#active = extent
-    else this.#unpack(extent)
+    const payload = { host: extent.host, bytes }
+    if (passed < extent.hostLength) {
+      this.#active = extent
+      this.#payload = payload
+    } else this.#unpack(extent, payload) // while another one may be on its way
     if (this.#unpacking.isFull) await this.#unpacking.settle()
   }
 
@@ -320,11 +325,9 @@ export class StreamParse {
     if (this.#wants(guest, bytes.length)) await this.#options.sink.write(guest, bytes)
   }
 
-  /** Has the payload that was collected unpacked, by the thread pool. */
-  #unpack(extent: PackedExtent): void {
-    const payload = this.#payload
+  /** Has a payload that is all there unpacked, by the thread pool. */
+  #unpack(extent: PackedExtent, payload: Stretch | undefined): void {
     if (payload === undefined) return
-    this.#payload = undefined
     const end = Math.min(endOf(extent), this.#position) - extent.host
     const bytes = payload.bytes.subarray(0, end)
     this.#payloads.add({ host: payload.host, bytes })

@@ -26,7 +26,7 @@ const CHAINED: DiskParser = {
   *parse(parsing) {
     let next = 0
     for (let guest = 0; guest < UNITS; guest++) {
-      const record = yield { at: next, length: 12, name: 'record' }
+      const record = yield { at: next, length: SECTOR, name: 'record' }
       const [host, sectors] = [record.u32(4), record.u32(8)]
       const end = Math.min((Math.floor(host / SECTOR) + sectors) * SECTOR, parsing.fileSize ?? 1e9)
       parsing.announce({

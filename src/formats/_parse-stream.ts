@@ -1,10 +1,11 @@
 import { isFailure } from '../base/failure.ts'
 import { formatSize, MiB, SECTOR } from '../base/units.ts'
 import type { Source } from '../bytes/source.ts'
+import { endOfAsk, fillAsk, sharedBy, type WaitingAsk } from './_ask.ts'
 import { ExtentTableBuilder } from './extent-table.ts'
 import { parseSource } from './_parse-source.ts'
 import { type Parsed, ParserRun } from './_parsing.ts'
-import { PassedPayloads, partOf, type Stretch } from './_passed-payloads.ts'
+import { PassedPayloads, type Stretch } from './_passed-payloads.ts'
 import { PendingExtents } from './_pending-extents.ts'
 import { type Ask, type DiskParser, type Extent, type Limits } from './parser.ts'
 import { Spool, type SpoolOptions } from './_spool.ts'
@@ -57,7 +58,7 @@ export class StreamParse {
   #position = 0
   #ended = false
   #started = false
-  #ask: { ask: Ask; bytes: Uint8Array } | undefined
+  #ask: WaitingAsk | undefined
   /** The ask that the parser was given last, which may be of content. */
   #answered: Ask | undefined
   #active: Extent | undefined
@@ -281,27 +282,16 @@ export class StreamParse {
 
   /** What has passed of a payload: put aside, or, where it shares sectors, part of its neighbours. */
   async #startOfPayload({ host }: PackedExtent, length: number): Promise<Uint8Array> {
-    const start = Buffer.alloc(length)
-    let aside = 0
-    for (let done = 0; done < length;) {
-      const at = host + done
-      const held = Math.min(length - done, this.#spool.held(at))
-      const part =
-        held > 0
-          ? await this.#spool.read(at, held)
-          : (partOf(this.#payload, at) ?? this.#payloads.read(at))
-      if (part === undefined) {
-        if (this.#payloads.forgotten)
-          this.#note('LIMIT_REACHED', host, 'compressed clusters too far from their tables')
-        else this.#note('OVERLAP', host, 'a compressed cluster inside another')
-        break
-      }
-      start.set(part.subarray(0, length - done), done)
-      aside += held
-      done += Math.min(part.length, length - done)
-    }
+    const { bytes, aside, isWhole } = await this.#payloads.collect(
+      { host, length },
+      this.#spool,
+      this.#payload,
+    )
+    if (!isWhole && this.#payloads.forgotten)
+      this.#note('LIMIT_REACHED', host, 'compressed clusters too far from their tables')
+    else if (!isWhole) this.#note('OVERLAP', host, 'a compressed cluster inside another')
     if (aside > SECTOR) this.#spooled += aside
-    return start
+    return bytes
   }
 
   /** Writes the part of an extent that has passed already. */
@@ -376,23 +366,4 @@ export class StreamParse {
 
 function endOf(extent: Extent): number {
   return extent.host + (extent.kind === 'data' ? extent.length : extent.hostLength)
-}
-
-function endOfAsk({ at, length }: Ask): number {
-  return at + length
-}
-
-/** Bytes that an ask has in common with those from `start` to `end`. */
-function sharedBy(ask: Ask | undefined, start: number, end: number): number {
-  if (ask === undefined || ask.at < 0) return 0
-  return Math.max(0, Math.min(endOfAsk(ask), end) - Math.max(ask.at, start))
-}
-
-/** Copies what an ask wants of the bytes that stand at `start`. */
-function fillAsk(waiting: { ask: Ask; bytes: Uint8Array }, bytes: Uint8Array, start: number): void {
-  const { at, length } = waiting.ask
-  if (at < 0) return
-  const from = Math.max(at, start)
-  const to = Math.min(at + length, start + bytes.length)
-  if (from < to) waiting.bytes.set(bytes.subarray(from - start, to - start), from - at)
 }

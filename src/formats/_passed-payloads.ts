@@ -1,4 +1,5 @@
 import { KiB, SECTOR } from '../base/units.ts'
+import type { Spool } from './_spool.ts'
 
 /** Shared sectors that are remembered: 32 MiB of them. */
 const MAX_SECTORS = 64 * KiB
@@ -55,6 +56,29 @@ export class PassedPayloads {
     return partOf(this.#last, at) ?? this.#readSector(at)
   }
 
+  /**
+   * The bytes of a payload that have passed: put aside, or, where it shares sectors, part of its
+   * neighbours, of which the `current` one may not be all there yet. `aside`: how many were put aside.
+   */
+  async collect(
+    { host, length }: { host: number; length: number },
+    spool: Spool,
+    current: Stretch | undefined,
+  ): Promise<{ bytes: Buffer; aside: number; isWhole: boolean }> {
+    const bytes = Buffer.alloc(length)
+    let aside = 0
+    for (let done = 0; done < length;) {
+      const at = host + done
+      const held = Math.min(length - done, spool.held(at))
+      const part = held > 0 ? await spool.read(at, held) : (partOf(current, at) ?? this.read(at))
+      if (part === undefined) return { bytes, aside, isWhole: false }
+      bytes.set(part.subarray(0, length - done), done)
+      aside += held
+      done += Math.min(part.length, length - done)
+    }
+    return { bytes, aside, isWhole: true }
+  }
+
   #readSector(at: number): Uint8Array | undefined {
     const sector = Math.floor(at / SECTOR)
     const slot = this.#slots.get(sector)
@@ -96,7 +120,7 @@ export class PassedPayloads {
 }
 
 /** The bytes of a stretch from byte `at` of the file on; undefined if they are not in it. */
-export function partOf(stretch: Stretch | undefined, at: number): Uint8Array | undefined {
+function partOf(stretch: Stretch | undefined, at: number): Uint8Array | undefined {
   if (stretch === undefined) return undefined
   const inside = at - stretch.host
   if (inside < 0 || inside >= stretch.bytes.length) return undefined

@@ -17,8 +17,8 @@ export interface NamedFile {
 }
 
 /**
- * Parts under way where bytes come through here: one is read while the other is written. The kernel is
- * given one at a time: a second would only wait for the first, and burn a processor doing that.
+ * Parts under way. The kernel lets only one write into a file at a time, but a second one is there when
+ * the first leaves: a fifth less time, for more of the processor. A third gains nothing.
  */
 const LANES = 2
 /** Most of one, so that an interruption is heard. */
@@ -99,8 +99,7 @@ export class PartCopier {
   }
 
   async #start(source: number, target: number, length: number): Promise<void> {
-    const lanes = this.#calls ? 1 : LANES
-    while (this.#underWay.size >= lanes) await Promise.race(this.#underWay)
+    while (this.#underWay.size >= LANES) await Promise.race(this.#underWay)
     this.#check()
     const done = this.#carryOut(source, target, length)
       .catch((error: unknown) => void (this.#failed ??= { error }))

@@ -1,5 +1,4 @@
 /** The thread behind `inspect.ts`: inspects files, or the content it is sent, one after the other. */
-import { randomUUID } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
 import { isFailure } from '../base/failure.ts'
 import { openFileSource } from '../bytes/source.ts'
@@ -27,7 +26,7 @@ port?.on('message', (message: ThreadOrder | Block) => {
 })
 
 async function carryOut({ path, options }: ThreadOrder): Promise<void> {
-  const job = makeJob(options, { now: () => new Date(), newId: randomUUID })
+  const job = makeJob(options, { now: () => new Date(), newId: () => crypto.randomUUID() })
   try {
     const inspection = await (path === undefined ? inspectBlocks(job) : inspectFile(path, job))
     answer({ kind: 'inspection', inspection })

@@ -1,7 +1,6 @@
 /**
  * Copies parts of one file into another, as fast as the kernel takes them: it moves the bytes itself
- * where both files allow that; else they are read and written here, with many reads under way but one
- * write at a time, since no file takes more than one.
+ * where both files allow that; else they are read and written here.
  */
 import { read, write } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
@@ -28,7 +27,9 @@ const SHORT = 256 * KiB
 /** Between two turns of the event loop: this many bytes of short parts. */
 const TURN = 8 * MiB
 /** Of a buffer, where the bytes come through here. */
-const BUFFER = 1 * MiB
+const BUFFER = 2 * MiB
+/** The kernel copies pages; where those would have to be put together from two, it is slower than we are. */
+const PAGE = 4096
 
 const readInto = promisify(read)
 const writeFrom = promisify(write)
@@ -42,7 +43,6 @@ export class PartCopier {
   readonly #underWay = new Set<Promise<void>>()
   readonly #spare: Buffer[] = []
   #failed: { error: unknown } | undefined
-  #lastWrite: Promise<unknown> = Promise.resolve()
   #turn = 0
 
   constructor(
@@ -108,6 +108,20 @@ export class PartCopier {
   }
 
   async #carryOut(source: number, target: number, length: number): Promise<void> {
+    const isEven = (target - source) % PAGE === 0
+    let done = isEven ? await this.#copyByKernel(source, target, length) : 0
+    if (done === length) return
+    const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER)
+    for (; done < length; done += Math.min(BUFFER, length - done)) {
+      const bytes = buffer.subarray(0, length - done)
+      await this.#fill(bytes, source + done)
+      await this.#drain(bytes, target + done)
+    }
+    this.#spare.push(buffer)
+  }
+
+  /** How much of it the kernel has copied: not all of it once it refuses. */
+  async #copyByKernel(source: number, target: number, length: number): Promise<number> {
     let done = 0
     while (this.#calls !== undefined && done < length) {
       const from = { descriptor: this.#from.descriptor, offset: source + done }
@@ -116,16 +130,7 @@ export class PartCopier {
       if (count === 0) this.#calls = undefined
       done += count
     }
-    if (done === length) return
-    const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER)
-    for (; done < length; done += Math.min(BUFFER, length - done)) {
-      const bytes = buffer.subarray(0, length - done)
-      await this.#fill(bytes, source + done)
-      const turn = this.#lastWrite.then(async () => await this.#drain(bytes, target + done))
-      this.#lastWrite = turn.catch(() => {}) // who waits for it hears of it
-      await turn
-    }
-    this.#spare.push(buffer)
+    return done
   }
 
   async #fill(bytes: Buffer, place: number): Promise<void> {

@@ -58,10 +58,9 @@ describe('a hostile image', () => {
 
 describe('a good image', () => {
   it('needs no claim', async () => {
-    const formats = { qcow2Compressed: 'qcow2', vhdFixed: 'vhd', vmdkStream: 'vmdk' }
     for (const [name, bytes] of Object.entries(bases)) {
       const inspection = await inSource(bytes, {})
-      const format = name in formats ? formats[name as keyof typeof formats] : name
+      const [format] = /^[a-z0-9]+/.exec(name) ?? [] // vhdFixed is a vhd
       assert.deepEqual([refusals(inspection), inspection.format], [[], format])
       const { safe, virtualSize } = await inChunks(bytes, MiB, {})
       assert.deepEqual([safe, virtualSize], [true, inspection.virtualSize], name)

@@ -77,7 +77,7 @@ describe('an image is opened by its content', () => {
 
   it('or as the caller says, who may know better', async () => {
     assert.equal(await openedAs(at('really.raw'), 'raw'), 'raw')
-    await assert.rejects(openImage(at('disk'), { format: 'qcow2' }), failsWith('IMAGE_UNSAFE'))
+    await assert.rejects(openImage(at('disk'), { format: 'qcow2' }), failsWith('IMAGE_UNREADABLE'))
   })
 })
 

@@ -46,6 +46,7 @@ export async function openImage<Format extends ImageFormat = ImageFormat>(
   try {
     if (file.size === 0) throw new Failure('IMAGE_TRUNCATED', `${path} is empty`)
     const wanted: readonly ImageFormat[] = among ?? IMAGE_FORMATS
+    if (format !== undefined && format !== 'raw') await demandFormat(file, format)
     const found = format ?? (await tellFormat(file, wanted))
     const parser = parserOf(found)
     if (parser === undefined || !wanted.includes(found))
@@ -66,6 +67,16 @@ async function openFile(path: string): Promise<Source> {
     if (!isFailure(error, 'FILE_NOT_FOUND')) throw error
     throw new Failure('IMAGE_NOT_FOUND', `no image ${path}`, { details: { path }, cause: error })
   }
+}
+
+async function demandFormat(file: Source, format: ImageFormat): Promise<void> {
+  const probed = await probeFormat(file)
+  if (probed?.format === format) return
+  throw new Failure(
+    'IMAGE_UNREADABLE',
+    `${file.name} is no ${format} image${probed ? `, but ${probed.format}` : ''}`,
+    { details: { format, found: probed?.format } },
+  )
 }
 
 async function tellFormat(file: Source, wanted: readonly ImageFormat[]): Promise<ImageFormat> {

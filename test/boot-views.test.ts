@@ -4,7 +4,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { exitOf, findProgram, killGroup, runProcess, startProcess } from '../src/base/process.ts'
+import {
+  findProgram,
+  killGroup,
+  runProcess,
+  startProcess,
+  stopProcess,
+} from '../src/base/process.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
 const full = process.env['INGOT_TEST_FULL'] === '1'
@@ -47,15 +53,12 @@ describe('a Debian image', { skip, timeout: 5_400_000 }, () => {
     const built = await runProcess([INGOT, 'build', recipe, '--output', image])
     assert.equal(built.code, 0, built.stderr.toString())
     server = startProcess([INGOT, 'view', image, '--listen', '127.0.0.1:0', '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     })
     url = await lineWith(server.stdout, /http:\/\/[\d.]+:\d+/)
   })
   after(async () => {
-    if (server) {
-      killGroup(server, 'SIGTERM')
-      await exitOf(server, 'ingot view')
-    }
+    if (server) await stopProcess(server)
     await rm(directory, { recursive: true, force: true })
   })
 
@@ -66,26 +69,29 @@ describe('a Debian image', { skip, timeout: 5_400_000 }, () => {
         ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-m', '768', '-smp', '2']
           .concat(['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-drive', drive])
           .concat(['-nic', 'none']),
-        { stdio: ['ignore', 'pipe', 'pipe'] },
+        { stdio: ['ignore', 'pipe', 'ignore'] },
       )
       const timer = setTimeout(() => killGroup(machine, 'SIGKILL'), BOOT_TIMEOUT_MS)
       try {
         assert.match(await lineWith(machine.stdout, /login:/), /login:/)
       } finally {
         clearTimeout(timer)
-        killGroup(machine, 'SIGKILL')
-        await exitOf(machine, 'qemu-system-x86_64')
+        await stopProcess(machine)
       }
     })
 })
 
 /** What matches first in the output; fails with the end of the output when that comes first. */
 async function lineWith(output: NodeJS.ReadableStream | null, pattern: RegExp): Promise<string> {
-  let text = ''
-  for await (const chunk of output ?? []) {
-    text = (text + String(chunk)).slice(-16_384)
-    const match = pattern.exec(text)
-    if (match) return match[0]
-  }
-  throw new Error(`ended without ${String(pattern)}: ${text.slice(-2000)}`)
+  return await new Promise((resolve, reject) => {
+    let text = ''
+    output?.on('data', (chunk: unknown) => {
+      text = (text + String(chunk)).slice(-16_384)
+      const match = pattern.exec(text)
+      if (match) resolve(match[0])
+    })
+    output?.on('end', () =>
+      reject(new Error(`ended without ${String(pattern)}: ${text.slice(-2000)}`)),
+    )
+  })
 }

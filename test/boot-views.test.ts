@@ -1,8 +1,9 @@
 /** One Debian image, booted straight from each view over HTTP: no format is ever written to a disk. */
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { after, before, describe, it } from 'node:test'
 import {
   findProgram,
@@ -64,16 +65,28 @@ describe('a Debian image', { skip, timeout: 5_400_000 }, () => {
 
   for (const [name, driver] of VIEWS)
     it(`boots from its view ${name}`, async () => {
+      const serial = join(directory, `${name}.log`)
       const drive = `driver=${driver},file.driver=http,file.url=${url}/${name},file.timeout=60,if=virtio,snapshot=on`
       const machine = startProcess(
         ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-m', '768', '-smp', '2']
-          .concat(['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-drive', drive])
+          .concat([
+            '-display',
+            'none',
+            '-monitor',
+            'none',
+            '-serial',
+            `file:${serial}`,
+            '-drive',
+            drive,
+          ])
           .concat(['-nic', 'none']),
-        { stdio: ['ignore', 'pipe', 'ignore'] },
+        { stdio: 'ignore' },
       )
-      const timer = setTimeout(() => killGroup(machine, 'SIGKILL'), BOOT_TIMEOUT_MS)
+      const timer = globalThis.setTimeout(() => killGroup(machine, 'SIGKILL'), BOOT_TIMEOUT_MS)
       try {
-        assert.match(await lineWith(machine.stdout, /login:/), /login:/)
+        while (machine.exitCode === null && !/login:/.test(await textOf(serial)))
+          await setTimeout(1000)
+        assert.match(await textOf(serial), /login:/)
       } finally {
         clearTimeout(timer)
         await stopProcess(machine)
@@ -94,4 +107,8 @@ async function lineWith(output: NodeJS.ReadableStream | null, pattern: RegExp): 
       reject(new Error(`ended without ${String(pattern)}: ${text.slice(-2000)}`)),
     )
   })
+}
+
+async function textOf(path: string): Promise<string> {
+  return await readFile(path, 'latin1').catch(() => '')
 }

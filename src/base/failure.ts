@@ -141,6 +141,65 @@ export const FAILURES = {
     fix: 'Name one with --root-filesystem.',
   },
 
+  // The image service
+  REQUEST_INVALID: { status: 400, exit: 2, title: 'The request is wrong' },
+  UNAUTHENTICATED: {
+    status: 401,
+    exit: 1,
+    title: 'Nobody knows who is asking',
+    fix: 'Give a valid token.',
+  },
+  FORBIDDEN: { status: 403, exit: 1, title: 'That is not allowed' },
+  METHOD_NOT_ALLOWED: { status: 405, exit: 1, title: 'There is no such method at this address' },
+  MEDIA_TYPE_UNSUPPORTED: { status: 415, exit: 1, title: 'The body has the wrong media type' },
+  RANGE_IMPOSSIBLE: { status: 416, exit: 1, title: 'The range lies outside of the content' },
+  IMAGE_EXISTS: { status: 409, exit: 1, title: 'There is an image with this id' },
+  IMAGE_STATE: { status: 409, exit: 1, title: 'The image is not in a state for that' },
+  IMAGE_CHANGED: { status: 409, exit: 1, title: 'Somebody else changed the image meanwhile' },
+  IMAGE_GONE: { status: 410, exit: 3, title: 'The image was deleted meanwhile' },
+  IMAGE_PROTECTED: { status: 403, exit: 1, title: 'The image is protected from being deleted' },
+  FORMAT_MISMATCH: {
+    status: 415,
+    exit: 1,
+    title: 'The data is not of the format that the image says',
+  },
+  PROPERTY_CONFLICT: { status: 409, exit: 1, title: 'A property is there, or is not there' },
+  MEMBER_EXISTS: { status: 409, exit: 1, title: 'The image is shared with this project already' },
+  MEMBER_NOT_FOUND: { status: 404, exit: 3, title: 'The image is not shared with this project' },
+  TAG_NOT_FOUND: { status: 404, exit: 3, title: 'The image has no such tag' },
+  LOCATION_NOT_FOUND: { status: 404, exit: 3, title: 'The image has no such location' },
+  LIMIT_EXCEEDED: { status: 413, exit: 1, title: 'More than the service allows' },
+  QUOTA_EXCEEDED: { status: 413, exit: 1, title: 'More than the project may have' },
+
+  // Metadata definitions
+  DEFINITION_EXISTS: { status: 409, exit: 1, title: 'There is a definition of this name' },
+  DEFINITION_NOT_FOUND: { status: 404, exit: 3, title: 'No such definition' },
+
+  // Stores
+  STORE_UNKNOWN: { status: 400, exit: 2, title: 'No store of this name' },
+  STORE_READ_ONLY: { status: 410, exit: 1, title: 'The store takes no data' },
+  STORE_DENIED: { status: 503, exit: 1, title: 'The store refused us' },
+  STORE_FULL: { status: 413, exit: 1, title: 'The store is full' },
+  STORE_AWAY: { status: 503, exit: 1, title: 'The store cannot be reached' },
+  OBJECT_NOT_FOUND: { status: 404, exit: 3, title: 'The data is not in the store' },
+
+  // Tasks
+  TASK_NOT_FOUND: { status: 404, exit: 3, title: 'No such task' },
+  TASK_CANCELLED: { status: 409, exit: 1, title: 'The task was cancelled' },
+  LEASE_LOST: { status: 409, exit: 1, title: 'Somebody else has taken over the work' },
+  SUBJECT_BUSY: { status: 409, exit: 1, title: 'Other work on the same image is under way' },
+
+  // What the service stands on
+  DATABASE_AWAY: { status: 503, exit: 1, title: 'The database cannot be reached' },
+  DATABASE_BUSY: { status: 503, exit: 1, title: 'The database is too busy' },
+  KEYSTONE_AWAY: { status: 503, exit: 1, title: 'Keystone cannot be reached' },
+  DATA_DIR_HELD: {
+    status: 409,
+    exit: 1,
+    title: 'Another server holds the data directory',
+    fix: 'Stop it, or name another directory with --data-dir.',
+  },
+
   // Remotes
   REMOTE_UNREACHABLE: { status: 502, exit: 1, title: 'The host cannot be reached' },
   REMOTE_DENIED: { status: 502, exit: 1, title: 'The host refused us' },

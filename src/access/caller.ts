@@ -1,0 +1,55 @@
+/**
+ * Access: who is asking (`authenticator.ts` and the three ways in `identity/`), what they may do (`policy.ts`:
+ * one table of rules, in oslo.policy's language), which properties they may touch (`protections.ts`), and
+ * how much they may have (`quotas.ts`). Asked at the door; rooms below do not know who calls.
+ */
+
+/** Who is asking. */
+export interface Caller {
+  readonly userId: string | null
+  readonly projectId: string | null
+  readonly domainId?: string | null
+  /** Lower case. Implied roles are there too (admin has member, member has reader) if the source says so. */
+  readonly roles: readonly string[]
+  /** Roles of a second, valid, service token. */
+  readonly serviceRoles: readonly string[]
+  readonly isSystemScoped?: boolean
+  /** Rule `context_is_admin`. */
+  readonly isAdmin: boolean
+  readonly requestId: string
+  /** The token it came with, for `glance-download`; never logged. */
+  readonly token?: string
+}
+
+/** What a request gives to tell who asks. */
+export interface Credentials {
+  readonly token: string | undefined
+  readonly serviceToken: string | undefined
+  readonly requestId: string
+}
+
+export interface Authenticator extends AsyncDisposable {
+  readonly mode: 'none' | 'token' | 'keystone'
+  /** What 401 answers with in `WWW-Authenticate`. */
+  readonly challenge: string
+  /** At once when it is known; else it asks. Fails with UNAUTHENTICATED, KEYSTONE_AWAY. */
+  authenticate(credentials: Credentials): Caller | Promise<Caller>
+}
+
+/** What a rule is asked about; names as in Glance's targets. */
+export interface Target {
+  /** Owner of the image, task or namespace. */
+  readonly project_id?: string | null
+  readonly owner?: string | null
+  readonly visibility?: string
+  /** The image's project members with status; asked by `rule:...member_id`. */
+  readonly member_id?: string | null
+  readonly [attribute: string]: unknown
+}
+
+export interface Policy {
+  /** Whether the rule allows it. An unknown rule is a bug. Never does I/O. */
+  allows(rule: string, caller: Caller, target?: Target): boolean
+  /** Every rule, as it is in force; for `ingot config show` and docs. */
+  readonly rules: ReadonlyMap<string, string>
+}

@@ -1,0 +1,30 @@
+/** Data of images that comes with a request: `PUT …/file` and `PUT …/stage`. Made by `openUploads` (`open-uploads.ts`). */
+import type { Image } from './image.ts'
+
+export interface UploadRequest {
+  readonly imageId: string
+  readonly stream: AsyncIterable<Uint8Array>
+  /** `Content-Length`, or what `x-openstack-image-size` says; undefined if neither is there. */
+  readonly size: number | undefined
+  /** The store asked for by name. Default: the default store. */
+  readonly store?: string | undefined
+  readonly userId: string | null
+  readonly requestId: string
+  /** Aborted when the client leaves. */
+  readonly signal: AbortSignal
+}
+
+export interface Uploads {
+  /**
+   * queued → saving → active. Whatever goes wrong, the image is queued again and nothing is left in the store;
+   * also when this process dies (the ledger knows of it).
+   * Fails with IMAGE_STATE (before the body is read), IMAGE_GONE (deleted meanwhile), REQUEST_INVALID (formats
+   * missing), STORE_UNKNOWN, QUOTA_EXCEEDED, and with what `ingest` fails with.
+   */
+  upload(request: UploadRequest): Promise<Image>
+  /**
+   * queued → uploading. The data is taken in as the import steps say (unpacked, converted, inspected) and
+   * stands, staged, in the store as the object it will be when it is imported.
+   */
+  stage(request: Omit<UploadRequest, 'store'>): Promise<Image>
+}

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { isFailure } from '../base/failure.ts'
 import { failsWith } from '../testing/fails-with.ts'
-import { argumentFromEnvironment, configSchema, loadConfig } from './config.ts'
+import { argumentFromEnvironment, loadConfig, SETTINGS } from './config.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'ingot-config-test-'))
 after(() => rm(directory, { recursive: true }))
@@ -19,11 +19,10 @@ async function configFile(text: string): Promise<string> {
 const env = { XDG_CONFIG_HOME: directory }
 
 test('every setting has a default, a meaning and a source', () => {
-  const { config, sources } = loadConfig({ env })
-  for (const [key, schema] of Object.entries(configSchema.properties)) {
-    assert.notEqual(config[key as keyof typeof config], undefined, key)
-    assert.ok(Reflect.get(schema, 'description'), key)
-    assert.equal(sources[key as keyof typeof sources], 'default')
+  const { sources } = loadConfig({ env })
+  for (const { path, description } of SETTINGS) {
+    assert.ok(description, path.join('.'))
+    assert.equal(sources.get(path.join('.')), 'default')
   }
 })
 
@@ -35,9 +34,9 @@ test('flags win over the environment, that over the file, that over defaults', a
     flags: { command_timeout_s: 5 },
   })
   assert.deepEqual([config.jobs, config.accelerator, config.command_timeout_s], [2, 'kvm', 5])
-  assert.equal(sources.jobs, `file ${file}`)
-  assert.equal(sources.accelerator, 'environment INGOT_ACCELERATOR')
-  assert.equal(sources.command_timeout_s, 'flag')
+  assert.equal(sources.get('jobs'), `file ${file}`)
+  assert.equal(sources.get('accelerator'), 'environment INGOT_ACCELERATOR')
+  assert.equal(sources.get('command_timeout_s'), 'flag')
 })
 
 test('an unknown or wrong setting is refused with where it stands and what was wanted', async () => {
@@ -55,6 +54,35 @@ test('an unknown or wrong setting is refused with where it stands and what was w
     refusal(() => loadConfig({ file: list, env })),
     /wanted a mapping/,
   )
+})
+
+test('sections are laid over key by key, lists as a whole', async () => {
+  const file = await configFile('image:\n  page_size: 7\nimport: { methods: [web-download] }\n')
+  const { config, sources } = loadConfig({
+    file,
+    env: { ...env, INGOT_IMAGE_MAX_TAGS: '5', INGOT_IMPORT_STEPS: 'convert, introspect' },
+  })
+  assert.deepEqual(
+    [config.image.page_size, config.image.max_tags, config.image.max_members],
+    [7, 5, 128],
+  )
+  assert.deepEqual(config.import.methods, ['web-download'])
+  assert.deepEqual(config.import.steps, ['convert', 'introspect'])
+  assert.equal(sources.get('image.page_size'), `file ${file}`)
+  const misspelt = await configFile('image: { page_siz: 7 }\n')
+  assert.match(
+    refusal(() => loadConfig({ file: misspelt, env })),
+    /unknown setting 'image.page_siz'; did you mean 'page_size'\?/,
+  )
+})
+
+test('a section for Keystone is completed when it is there', async () => {
+  const file = await configFile(
+    'auth:\n  mode: keystone\n  keystone: { auth_url: "http://k/v3", username: u, password: p }\n',
+  )
+  const { config } = loadConfig({ file, env })
+  assert.equal(config.auth.keystone?.project_name, 'service')
+  assert.equal(loadConfig({ env }).config.auth.keystone, undefined)
 })
 
 test('a configuration file that was named must be there', () => {

@@ -8,9 +8,11 @@ import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Static } from 'typebox'
 import { asFileFailure, Failure, messageOf, systemCode } from '../base/failure.ts'
-import { defaultCacheDir, defaultTempDir } from '../base/paths.ts'
-import { didYouMean, findFaults } from '../schema/find-faults.ts'
+import { defaultCacheDir, defaultDataDir, defaultTempDir } from '../base/paths.ts'
+import { findFaults } from '../schema/find-faults.ts'
 import { Type } from '../schema/type.ts'
+import { isMapping, Layers, type Mapping, type Setting, settingsOf } from './_layers.ts'
+import { KEYSTONE_DEFAULTS, serviceDefaults, serviceSettings } from './service-config.ts'
 
 /** Every setting: meaning, unit and default. */
 export const configSchema = Type.Object(
@@ -38,20 +40,21 @@ export const configSchema = Type.Object(
       [Type.Literal('debug'), Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')],
       { description: 'which events are logged on standard error' },
     ),
+    ...serviceSettings,
   },
   { additionalProperties: false },
 )
 
 export type Config = Readonly<Static<typeof configSchema>>
-type Key = keyof Config
 
 export interface LoadedConfig {
   readonly config: Config
-  /** Where each value came from: `default`, `file PATH`, `environment NAME`, `flag`. */
-  readonly sources: Readonly<Record<Key, string>>
+  /** Where each value came from, by its path (`image.max_size`): `default`, `file PATH`, `environment NAME`, `flag`. */
+  readonly sources: ReadonlyMap<string, string>
 }
 
-const KEYS = Object.keys(configSchema.properties) as Key[]
+/** Every setting that has a value of its own, in order. */
+export const SETTINGS: readonly Setting[] = settingsOf(configSchema)
 
 function defaultsFor(env: NodeJS.ProcessEnv): Config {
   return {
@@ -61,6 +64,7 @@ function defaultsFor(env: NodeJS.ProcessEnv): Config {
     accelerator: 'auto',
     jobs: 8,
     log_level: 'warn',
+    ...serviceDefaults(defaultDataDir(env)),
   }
 }
 
@@ -70,73 +74,70 @@ function defaultsFor(env: NodeJS.ProcessEnv): Config {
  * Fails with CONFIG_INVALID, FILE_NOT_FOUND.
  */
 export function loadConfig(
-  options: { file?: string | undefined; flags?: Partial<Config>; env?: NodeJS.ProcessEnv } = {},
+  options: { file?: string | undefined; flags?: Mapping; env?: NodeJS.ProcessEnv } = {},
 ): LoadedConfig {
   const env = options.env ?? process.env
-  const values: Record<string, unknown> = { ...defaultsFor(env) }
-  const sources = Object.fromEntries(KEYS.map((key) => [key, 'default'])) as Record<Key, string>
-  const take = (given: Record<string, unknown>, sourceOf: (key: string) => string) => {
-    for (const [key, value] of Object.entries(given)) {
-      if (!KEYS.includes(key as Key))
-        throw new Failure(
-          'CONFIG_INVALID',
-          `${sourceOf(key)}: unknown setting '${key}'${didYouMean(key, KEYS) || `; wanted one of ${KEYS.join(', ')}`}`,
-        )
-      values[key] = value
-      sources[key as Key] = sourceOf(key)
-    }
-  }
+  const layers = new Layers(configSchema, defaultsFor(env))
   const file = readConfigFile(options.file ?? env['INGOT_CONFIG'], env)
-  if (file) take(file.values, () => `file ${file.path}`)
-  const fromEnv = KEYS.flatMap((key) => {
-    const text = env[variableOf(key)]
-    return text === undefined || text === '' ? [] : [[key, fromText(key, text)] as const]
-  })
-  take(Object.fromEntries(fromEnv), (key) => `environment ${variableOf(key)}`)
-  take(
-    Object.fromEntries(
-      Object.entries(options.flags ?? {}).filter(([, value]) => value !== undefined),
-    ),
-    () => 'flag',
-  )
-  const faults = findFaults(configSchema, values)
+  if (file) layers.add(withKeystoneDefaults(file.values), () => `file ${file.path}`)
+  for (const setting of SETTINGS) {
+    const name = variableOf(setting)
+    const text = env[name]
+    if (text !== undefined && text !== '')
+      layers.set(setting.path, fromText(setting, text), `environment ${name}`)
+  }
+  layers.add(options.flags ?? {}, () => 'flag')
+  const faults = findFaults(configSchema, layers.values)
   if (faults.length > 0)
     throw new Failure(
       'CONFIG_INVALID',
       faults
-        .map(
-          ({ path, message }) =>
-            `${sources[path[0] as Key] ?? 'configuration'}: ${path.join('.')}: ${message}`,
-        )
+        .map(({ path, message }) => `${layers.sourceOf(path)}: ${path.join('.')}: ${message}`)
         .join('\n'),
     )
-  return { config: Object.freeze(values) as Config, sources: Object.freeze(sources) }
+  return { config: deepFreeze(layers.values) as Config, sources: layers.sources }
 }
 
-/** `cache_dir` as `INGOT_CACHE_DIR`. */
-function variableOf(key: string): string {
-  return `INGOT_${key.toUpperCase()}`
+/** A section `auth.keystone` has defaults of its own: left out, there is none. */
+function withKeystoneDefaults(values: Mapping): Mapping {
+  const { auth } = values
+  if (!isMapping(auth) || !isMapping(auth['keystone'])) return values
+  return { ...values, auth: { ...auth, keystone: { ...KEYSTONE_DEFAULTS, ...auth['keystone'] } } }
 }
 
-function fromText(key: Key, text: string): unknown {
-  const type: unknown = Reflect.get(configSchema.properties[key], 'type')
-  return (type === 'number' || type === 'integer') && text.trim() !== '' ? Number(text) : text
+/** `image.max_size` as `INGOT_IMAGE_MAX_SIZE`. */
+function variableOf({ path }: Setting): string {
+  return `INGOT_${path.join('_').toUpperCase()}`
+}
+
+/** What a text of the environment stands for; what it cannot stand for is told by the schema. */
+function fromText({ type, items }: Setting, text: string): unknown {
+  if ((type === 'number' || type === 'integer') && text.trim() !== '') return Number(text)
+  if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
+  if (type !== 'array') return text
+  const parts = text.split(',').map((part) => part.trim())
+  return items === 'integer' ? parts.map(Number) : parts
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(deepFreeze)
+    Object.freeze(value)
+  }
+  return value
 }
 
 function readConfigFile(
   named: string | undefined,
   env: NodeJS.ProcessEnv,
-): { path: string; values: Record<string, unknown> } | undefined {
+): { path: string; values: Mapping } | undefined {
   const path =
     named ?? join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'ingot', 'config.yaml')
   try {
     const values = parseYaml(readFileSync(path, 'utf8')) ?? {}
-    if (typeof values !== 'object' || values === null || Array.isArray(values))
+    if (!isMapping(values))
       throw new Failure('CONFIG_INVALID', `${path}: wanted a mapping of settings`)
-    return {
-      path: isAbsolute(path) ? path : resolve(path),
-      values: values as Record<string, unknown>,
-    }
+    return { path: isAbsolute(path) ? path : resolve(path), values }
   } catch (error) {
     if (error instanceof Failure) throw error
     if (systemCode(error) === 'ENOENT' && named === undefined) return undefined
@@ -158,6 +159,17 @@ export function argumentFromEnvironment(
   env: NodeJS.ProcessEnv = process.env,
 ): string | undefined {
   return env[`INGOT_ARG_${variable}`] ?? env[`INGOT_ARG_${variable.toUpperCase()}`]
+}
+
+/** What the environment says to OpenStack's clients: `OS_AUTH_URL`, `OS_CLOUD`. */
+export function openstackFromEnvironment(
+  env: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith('OS_') && value !== undefined && value !== '' ? [[name, value]] : [],
+    ),
+  )
 }
 
 /** Proxies of the environment, as programs that download understand them. */

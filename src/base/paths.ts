@@ -12,6 +12,12 @@ export function defaultCacheDir(env: NodeJS.ProcessEnv): string {
   return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'ingot')
 }
 
+/** The user's directory for data of Ingot that must not be lost (XDG base directories); for root the system's. */
+export function defaultDataDir(env: NodeJS.ProcessEnv): string {
+  if (env['XDG_DATA_HOME']) return join(env['XDG_DATA_HOME'], 'ingot')
+  return process.getuid?.() === 0 ? '/var/lib/ingot' : join(homedir(), '.local', 'share', 'ingot')
+}
+
 /** The directory for temporary files. */
 export function defaultTempDir(): string {
   return tmpdir()

@@ -15,6 +15,8 @@ export interface FileCalls {
    * anything is. False when there is not enough room.
    */
   reserve(descriptor: number, offset: number, length: number): boolean
+  /** Makes bytes a hole; those behind the end of the file stay outside of it. False when it cannot. */
+  punch(descriptor: number, offset: number, length: number): boolean
   /** Says that these bytes will be read soon. */
   willRead(descriptor: number, offset: number, length: number): void
   /**
@@ -35,6 +37,7 @@ export interface FilePlace {
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_KEEP_SIZE = 1
+const FALLOC_PUNCH_HOLE = 2
 const FADV_WILLNEED = 3
 const ENXIO = 6
 const ENOSPC = 28
@@ -66,6 +69,8 @@ export async function loadFileCalls(): Promise<FileCalls | undefined> {
       reserve: (descriptor, offset, length) =>
         Number(fallocate(descriptor, FALLOC_KEEP_SIZE, offset, length)) === 0 ||
         koffi.errno() !== ENOSPC,
+      punch: (descriptor, offset, length) =>
+        Number(fallocate(descriptor, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length)) === 0,
       willRead: (descriptor, offset, length) => {
         fadvise(descriptor, offset, length, FADV_WILLNEED)
       },

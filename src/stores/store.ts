@@ -5,7 +5,7 @@
  *
  * Objects are whole or not there, and never change: a new upload is a new key.
  */
-import type { TSchema } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import type { Context } from '../base/context.ts'
 import type { Source } from '../bytes/source.ts'
 
@@ -14,11 +14,30 @@ export interface StoreDriver<Options = never> {
   /** `file`, `s3`: the `type` in the configuration, and the scheme of its locations. */
   readonly name: string
   readonly summary: string
+  /** Checked by the gate. Fields with `secret: true` are not shown. */
   readonly options: TSchema
-  open(options: Options, context: Context): Promise<DriverStore>
+  open(options: Options, context: StoreContext): Promise<DriverStore>
 }
 
-/** What a driver implements. Keys are `[A-Za-z0-9._-]{1,200}`; the gate has checked them and all ranges. */
+/** Types a driver's `open` by its schema of options. */
+export function defineStoreDriver<const Options extends TSchema>(
+  driver: Omit<StoreDriver, 'open' | 'options'> & {
+    readonly options: Options
+    open(options: Static<Options>, context: StoreContext): Promise<DriverStore>
+  },
+): StoreDriver<Static<Options>> {
+  return driver
+}
+
+export interface StoreContext extends Context {
+  /** The service's directory on this machine, in which a driver may have one by default. */
+  readonly dataDir: string
+}
+
+/**
+ * What a driver implements. The gate has checked keys and all ranges. Keys are `[A-Za-z0-9._-]{1,200}`
+ * without `..`; those of a read-only place are whatever its `keyOf` gave. System errors fly as they are.
+ */
 export interface DriverStore extends AsyncDisposable {
   /** Nothing can be written or removed: `create` and `remove` are never called. */
   readonly readOnly?: boolean
@@ -37,12 +56,23 @@ export interface DriverStore extends AsyncDisposable {
   remove(key: string): Promise<void>
   /** The object's address, as catalogs show it: `file:///…`, `swift+https://…`. */
   locate(key: string): string
-  /** The key in an address that `locate` gave, or undefined if it is none of this store's. */
+  /**
+   * The key in an address that `locate` gave, or undefined if it is none of this store's. Left out: the last
+   * part of the path, if `locate` makes the same address of it.
+   */
   keyOf?(url: string): string | undefined
   /** Everything that stands there, unfinished objects too, to find what nobody names. Left out: cannot tell. */
-  list?(): AsyncIterable<{ key: string; size: number; modifiedAt: Date; finished: boolean }>
+  list?(): AsyncIterable<ListedObject>
   /** Bytes that still fit; left out: nobody knows. */
   free?(): Promise<number>
+}
+
+/** What stands in a store. `size` is in bytes, holes and all. */
+export interface ListedObject {
+  readonly key: string
+  readonly size: number
+  readonly modifiedAt: Date
+  readonly finished: boolean
 }
 
 /** An object that is being written. Disposing of one that was not finished leaves nothing. */
@@ -51,7 +81,10 @@ export interface ObjectWriter extends AsyncDisposable {
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** Makes a part zeros: a hole where the place knows holes. Left out means they are written. */
   zeros?(offset: number, length: number): Promise<void>
-  /** Gives it its size (what was not written is zeros), and makes it stand for good, also after a power failure. */
+  /**
+   * Gives it its size (what was not written is zeros), and makes it stand for good, also after a power failure.
+   * Never less than was written; where writes go in order, the gate has written every byte before.
+   */
   finish(size: number): Promise<void>
   /** Gives up, and leaves nothing. */
   discard(): Promise<void>
@@ -68,6 +101,7 @@ export interface Store extends AsyncDisposable {
   readonly weight: number
   readonly anyOrder: boolean
   readonly properties: Readonly<Record<string, string | number | boolean>>
+  readonly counters: Readonly<StoreCounters>
   /**
    * Fails with STORE_READ_ONLY, STORE_FULL, STORE_DENIED, STORE_AWAY; so do the writer's functions. A
    * writer's `zeros` is always there.
@@ -78,8 +112,21 @@ export interface Store extends AsyncDisposable {
   remove(key: string): Promise<void>
   locate(key: string): string
   keyOf(url: string): string | undefined
-  list?(): AsyncIterable<{ key: string; size: number; modifiedAt: Date; finished: boolean }>
+  list?(): AsyncIterable<ListedObject>
   free(): Promise<number | undefined>
+}
+
+/** What a store has done since it was opened; `/metrics` shows it. */
+export interface StoreCounters {
+  /** Objects that were finished, opened, removed. */
+  created: number
+  opened: number
+  removed: number
+  /** Bytes that passed the gate; those that the kernel moves from a `file` by itself do not. */
+  bytesWritten: number
+  bytesRead: number
+  /** Operations that failed, except for objects that are not there. */
+  failures: number
 }
 
 /** All configured stores. */

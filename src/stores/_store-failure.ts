@@ -1,0 +1,34 @@
+/** What went wrong in a driver, as the Failure of its store. */
+import { Failure, type FailureCode, isFailure, messageOf, systemCode } from '../base/failure.ts'
+
+/** System errors that say more than that the place does not work. */
+const CODES: Readonly<Record<string, FailureCode>> = {
+  ENOSPC: 'STORE_FULL',
+  EDQUOT: 'STORE_FULL',
+  EFBIG: 'STORE_FULL',
+  EROFS: 'STORE_READ_ONLY',
+  EACCES: 'STORE_DENIED',
+  EPERM: 'STORE_DENIED',
+}
+
+/** `store fast: writing abc: …`. What is neither a Failure nor a system error is a bug, and stays one. */
+export function asStoreFailure(error: unknown, store: string, what: string): Error {
+  // Those of the rooms below name a file, and hold the system error that it was.
+  const code = systemCode(error) ?? (isFailure(error) ? systemCode(error.cause) : undefined)
+  if (code === undefined || code.startsWith('ERR_')) return named(error, store, what)
+  const kind = CODES[code] ?? 'STORE_AWAY'
+  return new Failure(kind, `store ${store}: ${what}: ${messageOf(error)}`, {
+    details: { store, code },
+    cause: error,
+  })
+}
+
+function named(error: unknown, store: string, what: string): Error {
+  if (!isFailure(error)) return error instanceof Error ? error : new Error(String(error))
+  if (error.details['store'] !== undefined) return error
+  return new Failure(error.code, `store ${store}: ${what}: ${error.message}`, {
+    details: { ...error.details, store },
+    cause: error,
+    ...(error.fix !== undefined && { fix: error.fix }),
+  })
+}

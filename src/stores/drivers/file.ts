@@ -1,0 +1,201 @@
+/**
+ * Objects as files of one directory: `ab/KEY`, where `ab` begins a digest of the key, and while one is written
+ * `ab/KEY~part` (`~` is in no key). Who finds the file finds all of it, also after a power failure.
+ */
+import { createHash } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Failure, isFailure, systemCode } from '../../base/failure.ts'
+import { MiB } from '../../base/units.ts'
+import { type FileCalls, loadFileCalls } from '../../bytes/file-calls.ts'
+import { writeAll } from '../../bytes/sinks.ts'
+import { openFileSource, type Source } from '../../bytes/source.ts'
+import { syncDirectory } from '../../bytes/whole-file.ts'
+import { Type } from '../../schema/type.ts'
+import {
+  defineStoreDriver,
+  type DriverStore,
+  type ListedObject,
+  type ObjectWriter,
+} from '../store.ts'
+
+const PART = '~part'
+/** For its owner only: who may read image data is the service's to say. */
+const DIRECTORY_MODE = 0o700
+const FILE_MODE = 0o600
+const ZEROS = Buffer.alloc(1 * MiB)
+
+/** Objects as files of a directory of this machine, or of one that is mounted here. */
+export const fileDriver = defineStoreDriver({
+  name: 'file',
+  summary: 'files of a directory, sparse where the image is',
+  options: Type.Object(
+    {
+      data_dir: Type.Optional(
+        Type.String({
+          minLength: 1,
+          description: 'directory; default: images, in that of the service',
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+  open: async ({ data_dir }, { dataDir }) => {
+    const directory = resolve(data_dir ?? join(dataDir, 'images'))
+    await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
+    return new FileStore(directory)
+  },
+})
+
+class FileStore implements DriverStore {
+  readonly anyOrder = true
+  readonly properties: Readonly<Record<string, string | number | boolean>>
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+    this.properties = { data_dir: directory, chunk_size: 1 * MiB, thin_provisioning: true }
+  }
+
+  async create(key: string): Promise<ObjectWriter> {
+    const path = this.#pathOf(key)
+    const file = await this.#createPart(path)
+    // While the part is ours nobody else can make the object, so that this is true until it is finished.
+    if (!(await exists(path))) return new FileWriter(path, file)
+    await file.close()
+    await rm(path + PART, { force: true })
+    throw new Error(`there is an object ${key}`)
+  }
+
+  async open(key: string): Promise<Source> {
+    try {
+      return await openFileSource(this.#pathOf(key))
+    } catch (error) {
+      if (!isFailure(error, 'FILE_NOT_FOUND')) throw error
+      throw new Failure('OBJECT_NOT_FOUND', `no object ${key}`, { details: { key } })
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    const path = this.#pathOf(key)
+    await Promise.all([rm(path, { force: true }), rm(path + PART, { force: true })])
+  }
+
+  locate(key: string): string {
+    return pathToFileURL(this.#pathOf(key)).href
+  }
+
+  async *list(): AsyncGenerator<ListedObject> {
+    for (const group of await readdir(this.#directory, { withFileTypes: true })) {
+      if (!group.isDirectory()) continue
+      const directory = join(this.#directory, group.name)
+      for (const name of await readdir(directory)) {
+        const found = await stat(join(directory, name)).catch(ignoreMissing)
+        if (!found?.isFile()) continue
+        const finished = !name.endsWith(PART)
+        const key = finished ? name : name.slice(0, -PART.length)
+        yield { key, size: found.size, modifiedAt: found.mtime, finished }
+      }
+    }
+  }
+
+  async free(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#directory)
+    return bavail * bsize
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #pathOf(key: string): string {
+    const group = createHash('sha1').update(key).digest('hex').slice(0, 2)
+    return join(this.#directory, group, key)
+  }
+
+  /** The group's directory is made when its first object is. */
+  async #createPart(path: string): Promise<FileHandle> {
+    try {
+      return await open(path + PART, 'wx', FILE_MODE)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+      // Not its parents too: where those are gone, something is to be mounted there.
+      await mkdir(dirname(path), { mode: DIRECTORY_MODE }).catch(ignoreThere)
+      await syncDirectory(this.#directory)
+      return await open(path + PART, 'wx', FILE_MODE)
+    }
+  }
+}
+
+class FileWriter implements ObjectWriter {
+  readonly #path: string
+  readonly #file: FileHandle
+  /** Behind the last byte that was written. */
+  #end = 0
+  #calls: Promise<FileCalls | undefined> | undefined
+  #open = true
+  #finished = false
+
+  constructor(path: string, file: FileHandle) {
+    this.#path = path
+    this.#file = file
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.#end = Math.max(this.#end, offset + bytes.length)
+    await writeAll(this.#file, bytes, offset)
+  }
+
+  /** What was never written is a hole already; only what lies before the end of the rest may have been. */
+  async zeros(offset: number, length: number): Promise<void> {
+    const end = Math.min(offset + length, this.#end)
+    if (offset >= end) return
+    const calls = await (this.#calls ??= loadFileCalls())
+    if (calls?.punch(this.#file.fd, offset, end - offset)) return
+    for (let at = offset; at < end; at += ZEROS.length)
+      await writeAll(this.#file, ZEROS.subarray(0, end - at), at)
+  }
+
+  async finish(size: number): Promise<void> {
+    await this.#file.truncate(size)
+    await this.#file.sync()
+    await this.#close()
+    try {
+      await rename(this.#path + PART, this.#path)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+      throw new Failure('OBJECT_NOT_FOUND', 'it was removed while it was written', { cause: error })
+    }
+    await syncDirectory(dirname(this.#path))
+    this.#finished = true
+  }
+
+  async discard(): Promise<void> {
+    if (this.#finished) return
+    await this.#close()
+    await rm(this.#path + PART, { force: true })
+    // Where finishing failed after it had its name, nobody can say whether it stands for good.
+    await rm(this.#path, { force: true })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.discard()
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await this.#file.close()
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(ignoreMissing)) !== undefined
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error
+}
+
+function ignoreThere(error: unknown): undefined {
+  if (systemCode(error) !== 'EEXIST') throw error
+}

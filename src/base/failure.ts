@@ -193,6 +193,13 @@ export const FAILURES = {
   DATABASE_AWAY: { status: 503, exit: 1, title: 'The database cannot be reached' },
   DATABASE_BUSY: { status: 503, exit: 1, title: 'The database is too busy' },
   KEYSTONE_AWAY: { status: 503, exit: 1, title: 'Keystone cannot be reached' },
+  KEYSTONE_DENIED: {
+    status: 503,
+    exit: 1,
+    title: 'Keystone refused the credentials',
+    fix: 'Check user, password, project and their domains.',
+  },
+  ENDPOINT_UNKNOWN: { status: 502, exit: 3, title: 'The cloud has no such service' },
   DATA_DIR_HELD: {
     status: 409,
     exit: 1,

@@ -7,7 +7,8 @@
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { formatSize } from '../base/units.ts'
-import { BLOCK, BlockRing } from '../bytes/block-ring.ts'
+import { BLOCK, DigestRing, DigestThreads } from '../bytes/digest-threads.ts'
+import { blocksOf } from '../bytes/blocks.ts'
 import { openFileSource, readInto } from '../bytes/source.ts'
 import type { DiskMap } from './disk-map.ts'
 import type { Finding } from './finding.ts'
@@ -15,18 +16,32 @@ import { GuestWriter } from './_guest-writer.ts'
 import { imageFailure } from './_image-failure.ts'
 import { StreamInspection } from './_inspect-stream.ts'
 import { type InspectOptions, makeJob } from './inspect.ts'
-import type { SparseWriter } from './sparse-writer.ts'
 
 /** Blocks of a file that are read while one is worked on. */
 const AHEAD = 2
+
+/** Where a guest's disk goes: a `SparseWriter`, an object of a store. What is never written is zeros. */
+export interface DiskTarget {
+  /** Writes a part of the disk, in any order; one at a time. `bytes` are the target's until it is done. */
+  write(offset: number, bytes: Uint8Array): Promise<void>
+  /** Gives the disk its size, and makes it stand for good. */
+  finish(size: number): Promise<{
+    readonly map: DiskMap
+    readonly contentDigest?: string | undefined
+  }>
+  /** Gives up, and leaves nothing; after `finish` it does nothing. */
+  discard(): Promise<void>
+}
 
 export interface ImportOptions extends InspectOptions {
   /** What failures call the image. */
   readonly name: string
   /** Where the disk goes. It is finished, or discarded, here. */
-  readonly writer: SparseWriter
+  readonly writer: DiskTarget
   /** Whether SHA-256 of the source is computed. Default yes. */
   readonly digest?: boolean | undefined
+  /** Threads that digest, if there are some already. */
+  readonly digests?: DigestThreads | undefined
 }
 
 /** What was imported. */
@@ -62,7 +77,8 @@ export async function importImage(
   const { writer, name } = options
   await using discarded = { [Symbol.asyncDispose]: () => writer.discard() }
   void discarded
-  await using ring = new BlockRing(options.digest === false ? undefined : 'sha256')
+  await using own = new DigestThreads(1) // none is started unless it is used
+  await using ring = (options.digests ?? own).ring(options.digest === false ? [] : ['sha256'])
   await using guest = new GuestWriter(writer)
   const job = { ...makeJob(options, context), deadline: Infinity, guest }
   await using inspection = new StreamInspection({
@@ -72,7 +88,7 @@ export async function importImage(
   let size = 0
   for await (const block of typeof input === 'string'
     ? readFile(input, ring)
-    : readStream(input, ring)) {
+    : blocksOf(input, ring)) {
     if (context.signal.aborted)
       throw new Failure('INTERRUPTED', `importing ${name} was interrupted`)
     size += block.length
@@ -97,7 +113,7 @@ export async function importImage(
     virtualSize,
     map,
     sourceSize: size,
-    sourceDigest: await sourceDigest,
+    sourceDigest: (await sourceDigest)[0],
     contentDigest,
     findings,
     spooled,
@@ -105,7 +121,7 @@ export async function importImage(
 }
 
 /** A file in blocks of the ring, the next ones under way while one is worked on. */
-async function* readFile(path: string, ring: BlockRing): AsyncGenerator<Buffer> {
+async function* readFile(path: string, ring: DigestRing): AsyncGenerator<Buffer> {
   await using file = await openFileSource(path)
   const readAt = async (at: number) => {
     const block = (await ring.take()).subarray(0, file.size - at)
@@ -127,25 +143,4 @@ async function* readFile(path: string, ring: BlockRing): AsyncGenerator<Buffer> 
   } finally {
     await Promise.allSettled(underWay)
   }
-}
-
-/** A stream in blocks of the ring; all but the last are full. */
-async function* readStream(
-  chunks: AsyncIterable<Uint8Array>,
-  ring: BlockRing,
-): AsyncGenerator<Buffer> {
-  let block = await ring.take()
-  let filled = 0
-  for await (const chunk of chunks)
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + BLOCK - filled)
-      block.set(part, filled)
-      filled += part.length
-      at += part.length
-      if (filled < BLOCK) continue
-      yield block
-      block = await ring.take()
-      filled = 0
-    }
-  if (filled > 0) yield block.subarray(0, filled)
 }

@@ -44,7 +44,7 @@ export class Layers {
 
   constructor(schema: TSchema, defaults: Mapping) {
     this.#schema = schema
-    this.values = structuredClone(defaults) as Record<string, unknown>
+    this.values = structuredClone(defaults)
     for (const { path } of settingsOf(schema)) this.sources.set(path.join('.'), 'default')
   }
 
@@ -107,5 +107,5 @@ export function isMapping(value: unknown): value is Mapping {
 }
 
 function asMapping(value: unknown): Record<string, unknown> {
-  return isMapping(value) ? (value as Record<string, unknown>) : {}
+  return isMapping(value) ? value : {}
 }

@@ -1,0 +1,31 @@
+/** Who is asking: one of three ways to tell, as the configuration says. */
+import type { Context } from '../base/context.ts'
+import { Failure } from '../base/failure.ts'
+import type { Authenticator } from './caller.ts'
+import { openNoAuthenticator } from './identity/none.ts'
+import { openTokenAuthenticator } from './identity/token.ts'
+
+/** As in the configuration, under `auth`. */
+export interface AuthSettings {
+  readonly mode: 'none' | 'token' | 'keystone'
+  readonly tokens_file?: string | undefined
+}
+
+/** Fails with CONFIG_INVALID, FILE_NOT_FOUND. */
+export async function openAuthenticator(
+  settings: AuthSettings,
+  context: Pick<Context, 'now' | 'log'>,
+): Promise<Authenticator> {
+  switch (settings.mode) {
+    case 'none':
+      return openNoAuthenticator()
+    case 'token': {
+      const { tokens_file: file } = settings
+      if (file === undefined)
+        throw new Failure('CONFIG_INVALID', 'auth.mode is token, and auth.tokens_file is missing')
+      return await openTokenAuthenticator({ file }, context)
+    }
+    default:
+      throw new Failure('CONFIG_INVALID', 'auth.keystone is missing')
+  }
+}

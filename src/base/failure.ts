@@ -186,6 +186,7 @@ export const FAILURES = {
   // Tasks
   TASK_NOT_FOUND: { status: 404, exit: 3, title: 'No such task' },
   TASK_CANCELLED: { status: 409, exit: 1, title: 'The task was cancelled' },
+  TASK_FAILED: { status: 500, exit: 1, title: 'The work of a task did not come to its end' },
   LEASE_LOST: { status: 409, exit: 1, title: 'Somebody else has taken over the work' },
   SUBJECT_BUSY: { status: 409, exit: 1, title: 'Other work on the same image is under way' },
 

@@ -126,11 +126,6 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
     projects.push(made)
     return made
   }
-  const isNamed = (thing: { id: string; name: string; domain: string }, wire: WireNamed) =>
-    wire.id === undefined
-      ? wire.name === thing.name &&
-        (wire.domain?.id === domainId(thing.domain) || wire.domain?.name === thing.domain)
-      : wire.id === thing.id
 
   const issue = (user: Stored, scope: WireScope, method: string): string => {
     const id = `gAAAA${randomUUID().replaceAll('-', '')}${randomUUID().replaceAll('-', '')}`
@@ -337,6 +332,13 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
       }),
   }
   return keystone
+}
+
+/** Whether the wire means this one: by its id, or by its name and its domain's. */
+function isNamed(thing: { id: string; name: string; domain: string }, wire: WireNamed): boolean {
+  if (wire.id !== undefined) return wire.id === thing.id
+  const { id, name } = wire.domain ?? {}
+  return wire.name === thing.name && (id === domainId(thing.domain) || name === thing.domain)
 }
 
 function domainId(name: string): string {

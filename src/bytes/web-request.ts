@@ -1,0 +1,122 @@
+/**
+ * One question to the web, with care: what may be asked is checked for every address on the way, and what a
+ * name means is checked where the connection is made, so that it cannot mean something else a moment later.
+ */
+import { lookup as lookUp, type LookupAddress } from 'node:dns'
+import { get as getPlain, type IncomingMessage, type RequestOptions } from 'node:http'
+import { get as getSecure } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { Failure } from '../base/failure.ts'
+
+/** What may be asked for. Both functions refuse by throwing. */
+export interface WebRules {
+  /** An address, before it is asked: the first one, and each that an answer redirects to. */
+  checkUrl(url: URL): void
+  /** A number that the host of an address stands for, before it is connected to. */
+  checkAddress(url: URL, address: string): void
+}
+
+export interface WebQuestion {
+  readonly rules: WebRules
+  readonly signal: AbortSignal
+  /** How long the server may be silent. */
+  readonly silenceMs: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** What names mean. Default: as this host knows them. */
+  readonly lookup?: Lookup | undefined
+}
+
+/** Every address of a name. */
+export type Lookup = (name: string) => Promise<readonly LookupAddress[]>
+
+const MAX_REDIRECTS = 5
+const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
+
+/**
+ * The first answer that is no redirect, whatever its status, its body still to be read. Fails with
+ * DOWNLOAD_FAILED (no address, too many redirects) and with what the rules throw: asking again is no use.
+ * Throws whatever else happens on the way, silence too.
+ */
+export async function askWeb(
+  url: string,
+  question: WebQuestion,
+): Promise<{ response: IncomingMessage; url: string }> {
+  let at = url
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const response = await askOnce(at, question)
+    const { location } = response.headers
+    if (!REDIRECTS.has(response.statusCode) || location === undefined) return { response, url: at }
+    response.destroy()
+    if (!URL.canParse(location, at)) throw downloadFailure(at, 'it redirects to no address')
+    at = new URL(location, at).href
+  }
+  throw downloadFailure(url, `more than ${MAX_REDIRECTS} redirects`)
+}
+
+async function askOnce(url: string, question: WebQuestion): Promise<IncomingMessage> {
+  if (!URL.canParse(url)) throw downloadFailure(url, 'this is no address')
+  const { rules, silenceMs, signal, headers } = question
+  const asked = new URL(url)
+  if (asked.protocol !== 'http:' && asked.protocol !== 'https:')
+    throw downloadFailure(url, 'wanted https:// or http://')
+  rules.checkUrl(asked)
+  const host = asked.hostname.replaceAll(/^\[|\]$/g, '')
+  if (isIP(host) !== 0) rules.checkAddress(asked, host)
+  const settings: RequestOptions = {
+    signal,
+    agent: false,
+    headers: { 'accept-encoding': 'identity', 'user-agent': 'ingot', ...headers },
+    lookup: checkedLookup(asked, question),
+  }
+  return await new Promise<IncomingMessage>((resolve, reject) => {
+    const get = asked.protocol === 'https:' ? getSecure : getPlain
+    const request = get(asked, settings, resolve)
+    request.once('error', reject)
+    request.setTimeout(silenceMs, () =>
+      request.destroy(new Error(`no answer for ${silenceMs / 1000} s`)),
+    )
+  })
+}
+
+/** Looks a name up, and refuses it when any of its addresses is refused: only those are connected to. */
+function checkedLookup(url: URL, { rules, lookup = lookUpHere }: WebQuestion): LookupFunction {
+  const find = async (name: string, family: unknown) => {
+    const addresses = await lookup(name)
+    for (const { address } of addresses) rules.checkAddress(url, address)
+    const fitting = addresses.filter(
+      (one) => (family !== 4 && family !== 6) || one.family === family,
+    )
+    if (fitting.length === 0) throw new Error(`${name} has no address`)
+    return fitting
+  }
+  return (name, options, answer) => {
+    find(name, options.family).then(
+      (found) =>
+        options.all
+          ? answer(null, [...found])
+          : answer(null, found[0]?.address ?? '', found[0]?.family ?? 4),
+      (problem: unknown) =>
+        answer(problem instanceof Error ? problem : new Error(String(problem)), []),
+    )
+  }
+}
+
+const lookUpHere: Lookup = async (name) =>
+  await new Promise((resolve, reject) => {
+    lookUp(name, { all: true }, (error, addresses) => (error ? reject(error) : resolve(addresses)))
+  })
+
+/** Why nothing comes from an address. Passwords in it are not told. */
+export function downloadFailure(url: string, reason: string, cause?: unknown): Failure {
+  const shown = withoutPassword(url)
+  return new Failure('DOWNLOAD_FAILED', `${shown}: ${reason}`, { details: { url: shown }, cause })
+}
+
+/** An address as it may be shown. */
+export function withoutPassword(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  if (parsed.password === '') return url
+  parsed.password = '***'
+  return parsed.href
+}

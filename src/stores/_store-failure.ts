@@ -14,8 +14,9 @@ const CODES: Readonly<Record<string, FailureCode>> = {
 /** `store fast: writing abc: …`. What is neither a Failure nor a system error is a bug, and stays one. */
 export function asStoreFailure(error: unknown, store: string, what: string): Error {
   // Those of the rooms below name a file, and hold the system error that it was.
-  const code = systemCode(error) ?? (isFailure(error) ? systemCode(error.cause) : undefined)
-  if (code === undefined || code.startsWith('ERR_')) return named(error, store, what)
+  const code = systemCode(isFailure(error) ? error.cause : error)
+  if (code === undefined || !/^E[A-Z]|^UND_/.test(code) || code.startsWith('ERR_'))
+    return named(error, store, what)
   const kind = CODES[code] ?? 'STORE_AWAY'
   return new Failure(kind, `store ${store}: ${what}: ${messageOf(error)}`, {
     details: { store, code },

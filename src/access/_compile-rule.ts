@@ -120,22 +120,23 @@ function compileTemplate(template: Template): (target: Target) => string | undef
 }
 
 function readerOf(attribute: string): (target: Target) => string | undefined {
-  if (!attribute.includes('.'))
-    return (target) => {
-      const value = Object.hasOwn(target, attribute) ? target[attribute] : undefined
-      return typeof value === 'string' ? value : toText(value)
-    }
   const path = attribute.split('.')
   return (target) => {
-    if (Object.hasOwn(target, attribute)) return toText(target[attribute])
-    let value: unknown = target
-    for (const key of path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key))
-        return undefined
-      value = (value as Record<string, unknown>)[key]
-    }
-    return toText(value)
+    const value = Object.hasOwn(target, attribute) ? target[attribute] : readFurther(target, path)
+    return typeof value === 'string' ? value : toText(value)
   }
+}
+
+/** An attribute of an attribute; or a property of an image, which rules name like what is its own. */
+function readFurther(target: Target, path: readonly string[]): unknown {
+  let value: unknown = target
+  for (const key of path) value = readOwn(value, key)
+  return value ?? readOwn(target['properties'], path.join('.'))
+}
+
+function readOwn(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
+  return (value as Record<string, unknown>)[key]
 }
 
 /** As Python prints it, since rules are written for that. */

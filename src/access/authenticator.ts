@@ -1,7 +1,7 @@
 /** Who is asking: one of three ways to tell, as the configuration says. */
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import type { Authenticator } from './caller.ts'
+import type { Authenticator, Policy } from './caller.ts'
 import { openNoAuthenticator } from './identity/none.ts'
 import { openTokenAuthenticator } from './identity/token.ts'
 
@@ -11,10 +11,14 @@ export interface AuthSettings {
   readonly tokens_file?: string | undefined
 }
 
-/** Fails with CONFIG_INVALID, FILE_NOT_FOUND. */
+/**
+ * Opens the way in. `policy` says who is an administrator (rule `context_is_admin`).
+ * Fails with CONFIG_INVALID, FILE_NOT_FOUND.
+ */
 export async function openAuthenticator(
   settings: AuthSettings,
-  context: Pick<Context, 'now' | 'log'>,
+  policy: Policy,
+  context: Pick<Context, 'now' | 'log' | 'signal'>,
 ): Promise<Authenticator> {
   switch (settings.mode) {
     case 'none':
@@ -23,7 +27,7 @@ export async function openAuthenticator(
       const { tokens_file: file } = settings
       if (file === undefined)
         throw new Failure('CONFIG_INVALID', 'auth.mode is token, and auth.tokens_file is missing')
-      return await openTokenAuthenticator({ file }, context)
+      return await openTokenAuthenticator(file, policy, context)
     }
     default:
       throw new Failure('CONFIG_INVALID', 'auth.keystone is missing')

@@ -42,8 +42,10 @@ export interface Target {
   readonly project_id?: string | null
   readonly owner?: string | null
   readonly visibility?: string
-  /** The image's project members with status; asked by `rule:...member_id`. */
+  /** The project that the image is shared with: the caller's, when he sees it for that reason. */
   readonly member_id?: string | null
+  /** Further attributes, which are looked up where the target itself has none of the name. */
+  readonly properties?: Readonly<Record<string, string>>
   readonly [attribute: string]: unknown
 }
 

@@ -5,7 +5,8 @@ import type { Context } from '../../base/context.ts'
 import { asFileFailure, Failure, messageOf } from '../../base/failure.ts'
 import { type Fault, findFaults } from '../../schema/find-faults.ts'
 import { Type } from '../../schema/type.ts'
-import type { Authenticator, Caller, Credentials } from '../caller.ts'
+import type { Authenticator, Caller, Credentials, Policy } from '../caller.ts'
+import { asCaller, type Identity } from './_identity.ts'
 import { withImpliedRoles } from './roles.ts'
 import { HASHED_TOKEN, hashToken, MAX_TOKEN_LENGTH } from './token-hash.ts'
 
@@ -35,7 +36,7 @@ export const tokensSchema = Type.Object(
 )
 
 interface Holder {
-  readonly caller: Omit<Caller, 'requestId' | 'serviceRoles'>
+  readonly identity: Identity
   /** Milliseconds since the epoch. */
   readonly expires: number
 }
@@ -48,32 +49,33 @@ const LOOK_AGAIN_MS = 1000
  * Fails with CONFIG_INVALID, FILE_NOT_FOUND.
  */
 export async function openTokenAuthenticator(
-  options: { readonly file: string },
+  file: string,
+  policy: Policy,
   context: Pick<Context, 'now' | 'log'>,
 ): Promise<Authenticator> {
-  const tokens = new TokenFile(options.file, context)
+  const tokens = new TokenFile(file, context)
   await tokens.read()
   return {
     mode: 'token',
     challenge: 'Token realm="ingot"',
     authenticate: (credentials) => {
       const looking = tokens.lookAgain()
-      if (looking === undefined) return identify(tokens, credentials, context.now())
-      return looking.then(() => identify(tokens, credentials, context.now()))
+      const identified = () => identify(tokens, credentials, policy, context.now())
+      return looking === undefined ? identified() : looking.then(identified)
     },
     [Symbol.asyncDispose]: async () => {},
   }
 }
 
-function identify(tokens: TokenFile, credentials: Credentials, now: Date): Caller {
-  const { token, serviceToken, requestId } = credentials
+function identify(tokens: TokenFile, credentials: Credentials, policy: Policy, now: Date): Caller {
+  const { token, serviceToken } = credentials
   if (token === undefined) throw new Failure('UNAUTHENTICATED', 'no token was given')
   const holder = tokens.holderOf(token, now)
   if (holder === undefined) throw new Failure('UNAUTHENTICATED', 'the token is not valid')
   const service = serviceToken === undefined ? undefined : tokens.holderOf(serviceToken, now)
   if (serviceToken !== undefined && service === undefined)
     throw new Failure('UNAUTHENTICATED', 'the service token is not valid')
-  return { ...holder.caller, serviceRoles: service?.caller.roles ?? [], requestId, token }
+  return asCaller(holder.identity, service?.identity.roles, credentials, policy)
 }
 
 class TokenFile {
@@ -155,20 +157,18 @@ export async function parseTokens(
     else if (holders.has(entry.hash)) fault('hash', 'the same token stands above')
     if (Number.isNaN(expires))
       fault('expires', 'wanted a date and time, as in 2027-01-31T00:00:00Z')
-    holders.set(entry.hash, { caller: toCaller(entry), expires })
+    holders.set(entry.hash, { identity: toIdentity(entry), expires })
   }
   if (faults.length > 0) throw asFailure(faults, file)
   return holders
 }
 
-function toCaller(entry: Static<typeof tokensSchema>['tokens'][number]): Holder['caller'] {
-  const roles = withImpliedRoles(entry.roles)
+function toIdentity(entry: Static<typeof tokensSchema>['tokens'][number]): Identity {
   return {
     userId: entry.user ?? entry.name,
     projectId: entry.project,
     domainId: 'default',
-    roles,
-    isAdmin: roles.includes('admin'),
+    roles: withImpliedRoles(entry.roles),
   }
 }
 

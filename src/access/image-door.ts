@@ -1,0 +1,123 @@
+/**
+ * The door before images: what is not there for a caller, and what he may not do with what is. Two layers, as in
+ * Glance: reach (whose is it, how visible, shared with whom), which no rule can widen; then the rules.
+ */
+import { Failure } from '../base/failure.ts'
+import type { Caller, Policy, Target } from './caller.ts'
+import type { RuleName } from './default-rules.ts'
+
+/** What the door wants to know of an image; records of the catalog have it all. */
+export interface GuardedImage {
+  readonly id: string
+  readonly name: string | null
+  readonly status: string
+  readonly visibility: string
+  readonly owner: string | null
+  readonly protected: boolean
+  readonly hidden: boolean
+  readonly checksum: string | null
+  readonly size: number | null
+  readonly virtualSize: number | null
+  readonly containerFormat: string | null
+  readonly diskFormat: string | null
+  readonly minRamMiB: number
+  readonly minDiskGiB: number
+  readonly properties: Readonly<Record<string, string>>
+}
+
+type Shared = Pick<GuardedImage, 'visibility' | 'owner'>
+
+/** Whether reach depends on a membership of the caller's project, which then has to be looked up. */
+export function dependsOnMembership(image: Shared, caller: Caller): boolean {
+  return (
+    image.visibility === 'shared' &&
+    image.owner !== null &&
+    image.owner !== caller.projectId &&
+    caller.projectId !== null &&
+    !caller.isAdmin
+  )
+}
+
+/**
+ * Whether the image is there for the caller, before any rule is asked. `isMember`: it is shared with the
+ * caller's project, be it accepted, pending or rejected.
+ */
+export function isReachable(image: Shared, caller: Caller, isMember: boolean): boolean {
+  const { visibility, owner } = image
+  if (caller.isAdmin || owner === null || owner === caller.projectId) return true
+  if (visibility === 'public' || visibility === 'community') return true
+  return visibility === 'shared' && caller.projectId !== null && isMember
+}
+
+/**
+ * What rules are told of an image that the caller reaches. Whoever reaches a shared image of somebody else does so
+ * as a member of it, so `member_id` is his own project. Names of Glance's targets.
+ */
+export function imageTarget(image: GuardedImage, caller: Caller): Target {
+  const isMine = image.owner === caller.projectId
+  return {
+    id: image.id,
+    image_id: image.id,
+    name: image.name,
+    status: image.status,
+    visibility: image.visibility,
+    project_id: image.owner,
+    owner: image.owner,
+    member_id: image.visibility === 'shared' && !isMine ? caller.projectId : null,
+    protected: image.protected,
+    os_hidden: image.hidden,
+    checksum: image.checksum,
+    size: image.size,
+    virtual_size: image.virtualSize,
+    container_format: image.containerFormat,
+    disk_format: image.diskFormat,
+    min_ram: image.minRamMiB,
+    min_disk: image.minDiskGiB,
+    properties: image.properties,
+  }
+}
+
+/** Whether the caller sees the image: it is within reach, and rule `get_image` allows it. */
+export function canSeeImage(
+  policy: Policy,
+  caller: Caller,
+  image: GuardedImage,
+  isMember: boolean,
+): boolean {
+  if (!isReachable(image, caller, isMember)) return false
+  return policy.allows('get_image', caller, imageTarget(image, caller))
+}
+
+/**
+ * Lets the caller pass who sees the image and whom each of the rules allows.
+ * Fails with IMAGE_NOT_FOUND (it is not seen), FORBIDDEN.
+ */
+export function guardImage(
+  policy: Policy,
+  caller: Caller,
+  image: GuardedImage,
+  isMember: boolean,
+  ...rules: readonly RuleName[]
+): void {
+  if (!canSeeImage(policy, caller, image, isMember)) throw noImage(image.id)
+  if (rules.length > 0) guard(policy, caller, imageTarget(image, caller), ...rules)
+}
+
+/** Lets the caller pass whom each of the rules allows. Fails with FORBIDDEN. */
+export function guard(
+  policy: Policy,
+  caller: Caller,
+  target: Target,
+  ...rules: readonly RuleName[]
+): void {
+  for (const rule of rules)
+    if (!policy.allows(rule, caller, target))
+      throw new Failure('FORBIDDEN', `You are not authorized to complete ${rule} action.`, {
+        details: { rule },
+      })
+}
+
+/** The same for one that does not exist and one that the caller may not know of. */
+export function noImage(id: string): Failure {
+  return new Failure('IMAGE_NOT_FOUND', `No image found with ID ${id}`, { details: { id } })
+}

@@ -119,8 +119,14 @@ export interface Keystone extends AsyncDisposable {
   catalogue(): Promise<readonly CloudService[]>
   /** An address without a slash at its end. Fails with ENDPOINT_UNKNOWN. */
   endpoint(wish: EndpointWish): Promise<string>
-  /** What somebody else's token says; undefined: it is not valid (any more). */
-  validateToken(token: string): Promise<TokenFacts | undefined>
+  /**
+   * What somebody else's token says; undefined: it is not valid (any more). With `allowExpired` one that
+   * ended not long ago still is: for work that a service goes on with for somebody.
+   */
+  validateToken(
+    token: string,
+    options?: { readonly allowExpired?: boolean },
+  ): Promise<TokenFacts | undefined>
   /**
    * The limits of a project for the resources of one service: its own, else the default ones, by resource. A
    * resource that is missing or -1 is not limited. Reading limits needs a role that may (system reader).

@@ -80,10 +80,12 @@ export class HeldLease implements Lease {
   async finish(outcome: Outcome, tx?: Tx): Promise<void> {
     if (tx) {
       this.#endedInTx = true
-      return this.#end(outcome, tx)
+      await this.#end(outcome, tx)
+    } else {
+      await this.#ground.database.write((tx) => this.#end(outcome, tx))
+      this.#close()
     }
-    await this.#ground.database.write((tx) => this.#end(outcome, tx))
-    this.#close()
+    this.#task = { ...this.#task, ...outcome }
   }
 
   async giveUp(reason: Error): Promise<Lease> {
@@ -120,7 +122,7 @@ export class HeldLease implements Lease {
   /** Somebody cancelled it. Work that is being undone goes on. */
   cancelled(): void {
     if (this.#task.failing !== null) return
-    this.stop(new Failure('TASK_CANCELLED', `task ${this.#task.id} was cancelled`))
+    this.stop(new Failure('TASK_CANCELLED', 'the task was cancelled'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

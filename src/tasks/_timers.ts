@@ -2,15 +2,15 @@
 export interface Timers {
   /** Milliseconds since whenever. */
   readonly now: () => number
-  /** Calls `work` later, unless what it gave is called before. Keeps no process alive. */
-  after(ms: number, work: () => void): () => void
+  /** Calls `work` later, unless what it gave is called before. It keeps no process alive unless told to. */
+  after(ms: number, work: () => void, options?: { readonly keepsAlive?: boolean }): () => void
 }
 
 export const realTimers: Timers = {
   now: () => performance.now(),
-  after(ms, work) {
+  after(ms, work, { keepsAlive = false } = {}) {
     const timer = setTimeout(work, ms)
-    timer.unref()
+    if (!keepsAlive) timer.unref()
     return () => clearTimeout(timer)
   },
 }

@@ -127,4 +127,11 @@ export interface TaskKind {
   undo(task: Task, reason: Error, lease: Lease): Promise<void>
   /** Whether work whose worker died is begun anew; if not, it is undone and has failed. */
   readonly resumes: boolean
+  /** How often it is begun, at most, before it is undone and has failed. Default 5. */
+  readonly attempts?: number
+  /**
+   * Whether what `run` threw will pass, so that work that resumes is begun anew after a rest. Default: if the database
+   * was away or busy.
+   */
+  isPassing?(error: Error): boolean
 }

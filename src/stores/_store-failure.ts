@@ -11,11 +11,20 @@ const CODES: Readonly<Record<string, FailureCode>> = {
   EPERM: 'STORE_DENIED',
 }
 
+/** What the rooms below make of system errors, for whoever named the file; nobody did here. */
+const OF_FILES: ReadonlySet<FailureCode> = new Set([
+  'FILE_NOT_FOUND',
+  'FILE_UNREADABLE',
+  'NO_SPACE',
+])
+/** Those of the kernel, of name servers and of connections; `ERR_…` are Node's, of wrong calls. */
+const SYSTEM_CODE = /^(?!ERR_)(E[A-Z]|UND_ERR)/
+
 /** `store fast: writing abc: …`. What is neither a Failure nor a system error is a bug, and stays one. */
 export function asStoreFailure(error: unknown, store: string, what: string): Error {
-  // Those of the rooms below name a file, and hold the system error that it was.
-  const code = systemCode(isFailure(error) ? error.cause : error)
-  if (code === undefined || !/^E[A-Z]|^UND_/.test(code) || code.startsWith('ERR_'))
+  const isOfFile = isFailure(error) && OF_FILES.has(error.code)
+  const code = systemCode(isOfFile ? error.cause : error)
+  if ((isFailure(error) && !isOfFile) || code === undefined || !SYSTEM_CODE.test(code))
     return named(error, store, what)
   const kind = CODES[code] ?? 'STORE_AWAY'
   return new Failure(kind, `store ${store}: ${what}: ${messageOf(error)}`, {

@@ -73,6 +73,7 @@ class FileStore implements DriverStore {
       return await openFileSource(this.#pathOf(key))
     } catch (error) {
       if (!isFailure(error, 'FILE_NOT_FOUND')) throw error
+      await stat(this.#directory) // where that has gone nobody knows what there is
       throw new Failure('OBJECT_NOT_FOUND', `no object ${key}`, { details: { key } })
     }
   }

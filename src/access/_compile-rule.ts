@@ -10,6 +10,7 @@ type Attribute = (caller: Caller) => string | readonly string[] | boolean | null
 const user: Attribute = ({ userId }) => userId
 const project: Attribute = ({ projectId }) => projectId
 const domain: Attribute = ({ domainId }) => domainId
+const projectDomain: Attribute = ({ projectDomainId }) => projectDomainId
 
 /** What rules may ask of the caller. Source: oslo.context's policy values, their old names, and Keystone's. */
 const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
@@ -23,9 +24,10 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   owner: project,
   'token.project.id': project,
   domain_id: domain,
-  project_domain_id: domain,
+  user_domain_id: ({ userDomainId }) => userDomainId,
+  project_domain_id: projectDomain,
   'token.domain.id': domain,
-  'token.project.domain.id': domain,
+  'token.project.domain.id': projectDomain,
   roles: ({ roles }) => roles,
   service_roles: ({ serviceRoles }) => serviceRoles,
   system_scope: ({ isSystemScoped }) => (isSystemScoped === true ? 'all' : null),

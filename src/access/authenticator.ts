@@ -1,14 +1,18 @@
 /** Who is asking: one of three ways to tell, as the configuration says. */
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
+import { openKeystone } from '../clouds/keystone.ts'
 import type { Authenticator, Policy } from './caller.ts'
+import { openKeystoneAuthenticator } from './identity/keystone.ts'
 import { openNoAuthenticator } from './identity/none.ts'
 import { openTokenAuthenticator } from './identity/token.ts'
+import { demandKeystone, type KeystoneSettings, toKeystoneOptions } from './keystone-settings.ts'
 
 /** As in the configuration, under `auth`. */
 export interface AuthSettings {
   readonly mode: 'none' | 'token' | 'keystone'
   readonly tokens_file?: string | undefined
+  readonly keystone?: KeystoneSettings | undefined
 }
 
 /**
@@ -29,7 +33,13 @@ export async function openAuthenticator(
         throw new Failure('CONFIG_INVALID', 'auth.mode is token, and auth.tokens_file is missing')
       return await openTokenAuthenticator(file, policy, context)
     }
-    default:
-      throw new Failure('CONFIG_INVALID', 'auth.keystone is missing')
+    default: {
+      const keystone = demandKeystone(settings.keystone)
+      const { auth_url, www_authenticate_uri: authUri = auth_url, cache_s = 300 } = keystone
+      const { service_token_roles: serviceRoles = ['service'] } = keystone
+      const client = openKeystone(toKeystoneOptions(keystone, 'project'), context)
+      const options = { authUri, cacheMs: cache_s * 1000, serviceRoles }
+      return openKeystoneAuthenticator(client, options, policy, context)
+    }
   }
 }

@@ -8,11 +8,15 @@
 export interface Caller {
   readonly userId: string | null
   readonly projectId: string | null
+  /** The domain that its token is for, when it is for a domain. */
   readonly domainId?: string | null
+  readonly userDomainId?: string | null
+  readonly projectDomainId?: string | null
   /** Lower case. Implied roles are there too (admin has member, member has reader) if the source says so. */
   readonly roles: readonly string[]
   /** Roles of a second, valid, service token. */
   readonly serviceRoles: readonly string[]
+  /** Its token is for the whole system, not for a project. */
   readonly isSystemScoped?: boolean
   /** Rule `context_is_admin`. */
   readonly isAdmin: boolean
@@ -50,7 +54,10 @@ export interface Target {
 }
 
 export interface Policy {
-  /** Whether the rule allows it. An unknown rule is a bug. Never does I/O. */
+  /**
+   * Whether the rule allows it. An unknown rule is a bug. Never does I/O. Rules that guard something are for
+   * projects, as Glance enforces it: a token for a domain or the whole system passes none of them.
+   */
   allows(rule: string, caller: Caller, target?: Target): boolean
   /** Every rule, as it is in force; for `ingot config show` and docs. */
   readonly rules: ReadonlyMap<string, string>

@@ -116,3 +116,12 @@ export const DEFAULT_RULES: readonly DefaultRule[] = TABLE.map(([name, check, su
   check,
   summary,
 }))
+
+/** Rules that guard nothing of their own; those of the operator are such too. */
+export const BUILDING_BLOCKS: ReadonlySet<string> = new Set<RuleName>([
+  'context_is_admin',
+  'service_api',
+  'default',
+  'metadef_default',
+  'metadef_admin',
+])

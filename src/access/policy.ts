@@ -5,7 +5,7 @@ import { didYouMean } from '../schema/find-faults.ts'
 import { type Ask, compileRule } from './_compile-rule.ts'
 import { type Check, parseLegacyRule, parseRule, RuleFault } from './_rule-language.ts'
 import type { Caller, Policy, Target } from './caller.ts'
-import { DEFAULT_RULES } from './default-rules.ts'
+import { BUILDING_BLOCKS, DEFAULT_RULES } from './default-rules.ts'
 
 export interface PolicyOptions {
   /** YAML or JSON: a mapping of rules, in oslo.policy's language. */
@@ -36,9 +36,14 @@ export function makePolicy(given: GivenRules = {}, origin = 'the policy'): Polic
     allows: (rule: string, caller: Caller, target: Target = NO_TARGET): boolean => {
       const ask = asks.get(rule)
       if (ask === undefined) throw new Error(`there is no rule ${rule}`)
-      return ask(caller, target)
+      return ask(caller, target) && (isForProject(caller) || BUILDING_BLOCKS.has(rule))
     },
   }
+}
+
+/** Source: the scope types of Glance's rules, which it enforces. */
+function isForProject({ isSystemScoped, domainId }: Caller): boolean {
+  return isSystemScoped !== true && (domainId === undefined || domainId === null)
 }
 
 const NO_TARGET: Target = {}

@@ -1,10 +1,7 @@
 import type { Caller, Credentials, Policy } from '../caller.ts'
 
 /** What a token stands for. */
-export type Identity = Pick<
-  Caller,
-  'userId' | 'projectId' | 'domainId' | 'roles' | 'isSystemScoped'
->
+export type Identity = Omit<Caller, 'serviceRoles' | 'isAdmin' | 'requestId' | 'token'>
 
 const NO_ROLES: readonly string[] = []
 

@@ -21,7 +21,6 @@ export function localCaller(requestId: string): Caller {
   return {
     userId: 'local',
     projectId: LOCAL_PROJECT,
-    domainId: 'default',
     roles: ROLES,
     serviceRoles: NO_ROLES,
     isAdmin: true,

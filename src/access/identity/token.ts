@@ -167,7 +167,6 @@ function toIdentity(entry: Static<typeof tokensSchema>['tokens'][number]): Ident
   return {
     userId: entry.user ?? entry.name,
     projectId: entry.project,
-    domainId: 'default',
     roles: withImpliedRoles(entry.roles),
   }
 }

@@ -1,0 +1,121 @@
+/**
+ * PostgreSQL, which several servers may share. Transactions are serialisable and tried again when they
+ * collide; a connection that was lost is replaced by the next one who needs it.
+ */
+import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely'
+import { Pool, types } from 'pg'
+import type { Log } from '../base/log.ts'
+import { makeNames, PostgresConnection } from './_postgres-connection.ts'
+import { asPostgresFailure, isCollision, isDuplicate, isLost } from './_postgres-failure.ts'
+import { tryPatiently } from './_patience.ts'
+import { Queries } from './_queries.ts'
+import type { Tx } from './database.ts'
+import type { Migratable } from './_migrate.ts'
+
+const CONNECTIONS = 10
+const CONNECT_MS = 5000
+/** How long a statement may run, and how long we wait for its answer: the network may have gone silent. */
+const STATEMENT_MS = 10_000
+const ANSWER_MS = 12_000
+const IDLE_IN_TRANSACTION_MS = 30_000
+/** A row in the way may be one that was not to be seen; if it is still there, it is really in the way. */
+const DUPLICATE_RUNS = 3
+
+const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE'
+const INT8 = types.builtins.INT8
+
+export class PostgresDatabase implements Migratable {
+  readonly kind = 'postgres'
+  readonly #queries = new Queries('postgres')
+  readonly #pool: Pool
+  readonly #reading: Kysely<never>
+  readonly #nameOf = makeNames()
+
+  private constructor(pool: Pool) {
+    this.#pool = pool
+    this.#reading = this.#queries.reading({
+      provideConnection: (consumer) => this.#lend(consumer),
+    })
+  }
+
+  static open(url: string, log: Log): PostgresDatabase {
+    const pool = new Pool({
+      connectionString: url,
+      max: CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_MS,
+      statement_timeout: STATEMENT_MS,
+      query_timeout: ANSWER_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+      keepAlive: true,
+      application_name: 'ingot',
+      options: '-c default_transaction_read_only=on', // who writes says so
+      types: {
+        getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+          oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
+      } as never,
+    })
+    const tell = (error: Error) => log.warn('database.connection-lost', { reason: error.message })
+    pool.on('error', tell)
+    pool.on('connect', (client) => client.on('error', () => {})) // told by the query that meets it
+    return new PostgresDatabase(pool)
+  }
+
+  read<Tables>(): Kysely<Tables> {
+    return this.#reading as unknown as Kysely<Tables>
+  }
+
+  async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    let duplicates = 0
+    return await tryPatiently(
+      () => this.#lend((connection) => this.#transact(connection, SERIALIZABLE, work)),
+      (error) => isCollision(error) || (isDuplicate(error) && ++duplicates < DUPLICATE_RUNS),
+    )
+  }
+
+  /** Runs `work` as a transaction while no other process does so with the same lock, for as long as it takes. */
+  async writeAlone<T>(lock: number, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return await this.#lend((connection) =>
+      this.#transact(
+        connection,
+        `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(${lock})`,
+        work,
+      ),
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /** Begins, does the work, commits. */
+  async #transact<T>(
+    connection: DatabaseConnection,
+    begin: string,
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
+    try {
+      await connection.executeQuery(CompiledQuery.raw(begin))
+      const value = await this.#queries.run(connection, work)
+      await connection.executeQuery(CompiledQuery.raw('COMMIT'))
+      return value
+    } catch (error) {
+      if (!isLost(error)) await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
+      throw error
+    }
+  }
+
+  /** Lends a connection of the pool; one that was lost meanwhile does not come back to it. */
+  async #lend<T>(use: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw asPostgresFailure(error)
+    })
+    try {
+      const result = await use(new PostgresConnection(client, this.#nameOf))
+      client.release()
+      return result
+    } catch (error) {
+      client.release(isLost(error))
+      throw error
+    }
+  }
+}

@@ -4,7 +4,7 @@
  * zeros shrink a thousandfold honestly and for as long as somebody likes otherwise. The time it may
  * take is for whoever pushes to bound.
  */
-import type { Duplex, Writable } from 'node:stream'
+import { type Duplex, PassThrough, type Writable } from 'node:stream'
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
 import { exitOf, findProgram, startProcess, stopProcess } from '../base/process.ts'
 import { Failure, messageOf, systemCode } from '../base/failure.ts'
@@ -12,6 +12,7 @@ import { formatSize, GiB, KiB, MiB } from '../base/units.ts'
 import type { StreamPacking } from './_claim.ts'
 import type { FindingList } from './_findings.ts'
 import type { Limits } from './parser.ts'
+import { unzip, ZipError, type ZipFault } from './_unzip.ts'
 
 /** Memory that xz may take: what `xz -9` needs is 65 MiB. */
 const XZ_MEMORY = 128 * MiB
@@ -47,7 +48,8 @@ export interface Unpacker {
 }
 
 /** Fails with TOOL_MISSING when the program for xz or bzip2 is not installed. */
-export function openUnpacker(packing: StreamPacking, options: UnpackOptions): Unpacker {
+export function openUnpacker(packing: StreamPacking | 'zip', options: UnpackOptions): Unpacker {
+  if (packing === 'zip') return new StreamUnpacker(startUnzip(), options)
   if (packing === 'gzip')
     return new StreamUnpacker(engineOf(createGunzip({ chunkSize: OUTPUT_CHUNK })), options)
   if (packing === 'zstd')
@@ -75,7 +77,7 @@ interface Engine {
 }
 
 interface Fault {
-  readonly code: 'TRUNCATED' | 'CONTENT_DAMAGED' | 'LIMIT_REACHED' | 'UNUSED_BYTES'
+  readonly code: ZipFault | 'LIMIT_REACHED' | 'UNUSED_BYTES'
   readonly found: string
 }
 
@@ -228,6 +230,30 @@ function engineOf(stream: Duplex & { bytesWritten: number }): Engine {
       return { code: 'CONTENT_DAMAGED', found }
     },
     close: async () => void stream.destroy(),
+  }
+}
+
+/** The one file of a zip archive. */
+function startUnzip(): Engine {
+  const input = new PassThrough()
+  let error: unknown
+  const output = async function* () {
+    try {
+      yield* unzip(input)
+    } catch (thrown) {
+      error = thrown
+    }
+  }
+  return {
+    input,
+    output: output(),
+    consumed: () => undefined,
+    fault: async () => {
+      if (error === undefined) return undefined
+      if (!(error instanceof ZipError)) throw error
+      return { code: error.fault, found: error.message }
+    },
+    close: async () => void input.destroy(),
   }
 }
 

@@ -13,7 +13,7 @@ import { openFileSource, readInto } from '../bytes/source.ts'
 import type { DiskMap } from './disk-map.ts'
 import type { Finding } from './finding.ts'
 import { GuestWriter } from './_guest-writer.ts'
-import { imageFailure } from './_image-failure.ts'
+import { imageFailure } from './image-failure.ts'
 import { StreamInspection } from './_inspect-stream.ts'
 import { type InspectOptions, makeJob } from './inspect.ts'
 

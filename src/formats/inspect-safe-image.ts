@@ -1,5 +1,5 @@
 import type { Context } from '../base/context.ts'
-import { imageFailure } from './_image-failure.ts'
+import { imageFailure } from './image-failure.ts'
 import { type Inspection, inspectImage, type InspectOptions } from './inspect.ts'
 
 /**

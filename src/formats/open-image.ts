@@ -18,8 +18,9 @@ export type ImageFormat = (typeof IMAGE_FORMATS)[number]
 export const WORK_FORMATS = ['raw', 'qcow2'] as const
 export type WorkFormat = (typeof WORK_FORMATS)[number]
 
-/** An open image. Closing it closes the file. */
+/** An open image. Closing it closes the file, if it was opened here. */
 export interface Image<Format extends ImageFormat = ImageFormat> extends AsyncDisposable {
+  /** Or the name of the source. */
   readonly path: string
   readonly format: Format
   /** The file itself. */
@@ -31,7 +32,7 @@ export interface Image<Format extends ImageFormat = ImageFormat> extends AsyncDi
 const COMPRESSED: ReadonlySet<string> = new Set(['xz', 'zstd', '7z', 'zip', 'bzip2', 'gzip', 'tar'])
 
 /**
- * Opens an image for reading. Without `format` the content tells it; `raw` said by the caller is
+ * Opens an image, a file or any source, for reading. Without `format` the content tells it; `raw` said by the caller is
  * taken at its word, whatever the content looks like. Only formats `among` those given are opened
  * (all, when left out). Of an image with snapshots the disk is read as it is now.
  *
@@ -39,10 +40,15 @@ const COMPRESSED: ReadonlySet<string> = new Set(['xz', 'zstd', '7z', 'zip', 'bzi
  * (a backing file, tables that lie), IMAGE_DIRTY, IMAGE_TRUNCATED, FILE_SYSTEM_ENCRYPTED.
  */
 export async function openImage<Format extends ImageFormat = ImageFormat>(
-  path: string,
+  image: string | Source,
   { format, among }: { format?: Format | undefined; among?: readonly Format[] } = {},
 ): Promise<Image<Format>> {
-  const file = await openFile(path)
+  const isPath = typeof image === 'string'
+  const file = isPath ? await openFile(image) : image
+  const path = file.name
+  const close = async () => {
+    if (isPath) await file[Symbol.asyncDispose]()
+  }
   try {
     if (file.size === 0) throw new Failure('IMAGE_TRUNCATED', `${path} is empty`)
     const wanted: readonly ImageFormat[] = among ?? IMAGE_FORMATS
@@ -52,10 +58,9 @@ export async function openImage<Format extends ImageFormat = ImageFormat>(
     if (parser === undefined || !wanted.includes(found))
       throw new Failure('IMAGE_UNREADABLE', `${path}: images are not opened as ${found} here`)
     const disk = await openDisk(file, parser, { tolerated: ['SNAPSHOTS'] })
-    const close = () => file[Symbol.asyncDispose]()
     return { path, format: found as Format, file, disk, [Symbol.asyncDispose]: close }
   } catch (error) {
-    await file[Symbol.asyncDispose]()
+    await close()
     throw error
   }
 }

@@ -4,9 +4,17 @@
  * Uploads, staging, downloads from the web and copies between stores are all this.
  */
 import type { Context } from '../base/context.ts'
+import { Failure } from '../base/failure.ts'
+import { DigestThreads } from '../bytes/digest-threads.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
 import type { Finding } from '../formats/finding.ts'
+import { unpackStream } from '../formats/unpack-stream.ts'
 import type { Store } from '../stores/store.ts'
+import { type Arrived, counted, digested } from './_arriving.ts'
+import { ingestAsItIs } from './_ingest-as-it-is.ts'
+import { ingestConverted, isConverted } from './_ingest-converted.ts'
+import { demandRoom, type Stored } from './_intake.ts'
+import { sniff } from './_sniff.ts'
 
 export interface IngestPlan {
   /** What failures call the data: `image ID`. */
@@ -35,6 +43,8 @@ export interface IngestPlan {
   readonly spoolDirectory: string
   /** Whether the map of the disk is wanted (for views); it costs little for raw. */
   readonly wantsMap: boolean
+  /** Threads that digest. Left out: some are started, and ended, for this alone. */
+  readonly digests?: DigestThreads | undefined
 }
 
 /** What stands in the store now. Sizes are bytes, digests hexadecimal. */
@@ -52,6 +62,9 @@ export interface Ingested {
   readonly sourceSize: number
 }
 
+/** Envelopes that may be compressed as a whole: nobody unpacks a ramdisk. */
+const PACKED: ReadonlySet<string> = new Set(['bare', 'compressed'])
+
 /**
  * Takes data in. Of what is refused, ends early or is interrupted nothing is left in the store.
  *
@@ -60,8 +73,63 @@ export interface Ingested {
  * DIGEST_MISMATCH, STORE_FULL, STORE_READ_ONLY, STORE_DENIED, STORE_AWAY, NO_SPACE, INTERRUPTED; and with
  * whatever the stream fails with.
  */
-export type Ingest = (
+export async function ingest(
   stream: AsyncIterable<Uint8Array>,
   plan: IngestPlan,
   context: Context,
-) => Promise<Ingested>
+): Promise<Ingested> {
+  const { expected, hashAlgorithm } = plan
+  const isAsItCame = plan.decompress !== true && !isConverted(plan)
+  if (plan.size !== undefined && isAsItCame) demandRoom(plan, plan.size) // before anything is read
+  await using own = new DigestThreads() // none is started unless it is used
+  const digests = plan.digests ?? own
+  const arrived: Arrived = { size: 0 }
+  const arriving = counted(stream, plan, arrived, context)
+  const algorithms = ['md5', hashAlgorithm]
+  if (isAsItCame) {
+    if (expected) algorithms.push(expected.algorithm)
+    const demandExpected = async (found: readonly string[]) => demandDigest(plan, found[2])
+    const intake = { plan, digests, context, algorithms, demandExpected }
+    return toIngested(await ingestAsItIs(arriving, intake), plan, arrived)
+  }
+  await using ring = expected && digests.ring([expected.algorithm])
+  const demandExpected = async () => demandDigest(plan, (await ring?.end())?.[0])
+  const { content, containerFormat } = await unpacked(
+    ring ? digested(arriving, ring) : arriving,
+    plan,
+  )
+  const inner: IngestPlan = { ...plan, containerFormat }
+  const intake = { plan: inner, digests, context, algorithms, demandExpected }
+  const store = isConverted(inner) ? ingestConverted : ingestAsItIs
+  return toIngested(await store(content, intake), plan, arrived)
+}
+
+/** The content without its compression, if that is wanted and there is one. */
+async function unpacked(
+  chunks: AsyncIterable<Uint8Array>,
+  { name, containerFormat, decompress, maxSize }: IngestPlan,
+): Promise<{ content: AsyncIterable<Uint8Array>; containerFormat: string }> {
+  if (decompress !== true || !PACKED.has(containerFormat))
+    return { content: chunks, containerFormat }
+  const { packing, content } = await sniff(chunks)
+  if (packing !== undefined)
+    return { content: unpackStream(content, packing, { name, maxSize }), containerFormat: 'bare' }
+  if (containerFormat === 'bare') return { content, containerFormat }
+  throw new Failure('FORMAT_MISMATCH', `${name} is said to be compressed, and is not`)
+}
+
+function demandDigest({ name, expected }: IngestPlan, found: string | undefined): void {
+  if (expected === undefined || found === expected.value.toLowerCase()) return
+  const { algorithm, value } = expected
+  const text = `${name} has the ${algorithm} digest ${found}, not ${value}`
+  throw new Failure('DIGEST_MISMATCH', text, { details: { algorithm, found, expected: value } })
+}
+
+function toIngested(
+  { digests, ...stored }: Stored,
+  { hashAlgorithm }: IngestPlan,
+  { size: sourceSize }: Arrived,
+): Ingested {
+  const [checksum = '', hashValue = ''] = digests
+  return { ...stored, checksum, hashAlgorithm, hashValue, sourceSize }
+}

@@ -104,7 +104,8 @@ export interface Lease extends AsyncDisposable {
   finish(outcome: Outcome, tx?: Tx): Promise<void>
   /**
    * Keeps that the work has failed, so that from now on nobody begins it anew, and goes on as the lease under which it
-   * is undone, with a signal of its own. This one is over. Fails with LEASE_LOST.
+   * is undone, with a signal of its own. This one is over. Called before anything is undone: when the answer to a
+   * transaction was lost, it may have ended the task; then this fails, and all stands. Fails with LEASE_LOST.
    */
   giveUp(reason: Error): Promise<Lease>
   /** Gives it back for somebody else to begin anew, as if it had not been begun. */

@@ -20,15 +20,15 @@ export interface ReadGuest extends GuestTree, AsyncDisposable {
 /** Opens a file system of the disk, each only once. */
 type OpenFileSystem = (fileSystem: DiskFileSystem) => Promise<Ext>
 
-/** Opens the guest in an image. Fails as `openImage`, `findRoot` and `openExt`. */
+/** Opens the guest in an image, a file or any source. Fails as `openImage`, `findRoot` and `openExt`. */
 export async function openGuest(
-  path: string,
+  from: string | Source,
   options: { format?: ImageFormat | undefined; rootFileSystem?: string | undefined },
 ): Promise<ReadGuest> {
-  const image = await openImage(path, { format: options.format })
+  const image = await openImage(from, { format: options.format })
   try {
     const openOnce = openerOf(image.disk)
-    const question = { image: basename(path), named: options.rootFileSystem }
+    const question = { image: basename(image.path), named: options.rootFileSystem }
     const mounts = await findCertainRoot(await surveyDisk(image.disk), openOnce, question)
     const trees = mounts.map(async (mount) => ({
       path: mount.at,

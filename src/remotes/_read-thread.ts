@@ -1,6 +1,9 @@
 /** The thread that parses images nobody vouches for: calls come in as messages. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { toSent } from '../base/sent-error.ts'
+import { KiB } from '../base/units.ts'
+import { cached } from '../bytes/cached.ts'
+import { openRanges } from './_range-port.ts'
 import { openGuest, type ReadGuest } from './_read-guest.ts'
 import type { ReadCall, ReadReply, ReadThreadOptions } from './read-image.ts'
 
@@ -8,7 +11,13 @@ const port = parentPort
 if (port === null) throw new Error('this module runs in a worker thread')
 const options: ReadThreadOptions = workerData
 let opened: Promise<ReadGuest> | undefined
-const guest = () => (opened ??= openGuest(options.path, options))
+const guest = () => (opened ??= openGuest(imageOf(options), options))
+
+/** What the other thread holds is asked for in pieces that are worth a question. */
+function imageOf({ path, ranges }: ReadThreadOptions) {
+  if (ranges === undefined) return path
+  return cached(openRanges(ranges.port, ranges), { pageSize: 128 * KiB, pages: 128 })
+}
 
 const calls = {
   open: async () => ({ rootFileSystem: (await guest()).rootFileSystem }),

@@ -4,12 +4,14 @@
  * image made to harm gets no further than its own check.
  */
 import { basename } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { Context } from '../base/context.ts'
 import { Failure, messageOf, systemCode } from '../base/failure.ts'
 import { fromSent, type SentError } from '../base/sent-error.ts'
 import type { ImageFormat } from '../formats/open-image.ts'
+import type { Source } from '../bytes/source.ts'
 import { siblingModule } from './_child-calls.ts'
+import { type RangeFacts, serveRanges } from './_range-port.ts'
 import type { ReadCalls } from './_read-thread.ts'
 import type { RemoteDriver } from './remote.ts'
 
@@ -17,7 +19,10 @@ const MEMORY_MIB = 128
 const DEFAULT_LIMIT_MS = 30_000
 
 export interface ReadImageOptions {
+  /** The file; of a source that is given, what failures call it. */
   path: string
+  /** Read instead of the file. Who opened it closes it, after the image. */
+  source?: Source | undefined
   /** Told by the content when left out. */
   format?: ImageFormat | undefined
   /** Device of the root file system, when there is more than one: `/dev/sda2`. */
@@ -28,7 +33,10 @@ export interface ReadImageOptions {
   limitMs?: number
 }
 
-export type ReadThreadOptions = Pick<ReadImageOptions, 'path' | 'format' | 'rootFileSystem'>
+export type ReadThreadOptions = Pick<ReadImageOptions, 'path' | 'format' | 'rootFileSystem'> & {
+  /** Of the source, if there is one. */
+  ranges?: (RangeFacts & { port: MessagePort }) | undefined
+}
 
 export interface ReadCall {
   id: number
@@ -55,11 +63,10 @@ export async function openReadImage(
     throw new Failure('REMOTE_CANNOT', `${name}: an image cannot be changed by reading it`, {
       fix: 'Use --via appliance, or --via sandbox for an image you trust.',
     })
-  const { path, format, rootFileSystem } = options
-  const thread = startThread({ path, format, rootFileSystem }, options.limitMs, context.signal)
+  const thread = startThread(options, context.signal)
   try {
     const opened = await thread.call('open')
-    context.log.debug('image.read', { path, ...opened })
+    context.log.debug('image.read', { path: options.path, ...opened })
     return {
       name,
       place: 'image',
@@ -92,13 +99,14 @@ interface Thread {
 }
 
 /** A thread that answers until it is closed, takes too long, or needs too much memory. */
-function startThread(
-  options: ReadThreadOptions,
-  limitMs = DEFAULT_LIMIT_MS,
-  signal: AbortSignal,
-): Thread {
+function startThread(options: ReadImageOptions, signal: AbortSignal): Thread {
+  const { path, format, rootFileSystem, source, limitMs = DEFAULT_LIMIT_MS } = options
+  const channel = source && new MessageChannel()
+  const ranges = source && channel && { port: channel.port2, name: path, size: source.size }
+  if (source && channel) serveRanges(source, channel.port1)
   const worker = new Worker(siblingModule('_read-thread', import.meta.url), {
-    workerData: options,
+    workerData: { path, format, rootFileSystem, ranges } satisfies ReadThreadOptions,
+    ...(channel && { transferList: [channel.port2] }),
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB },
   })
   const waiting = new Map<number, (reply: ReadReply | Error) => void>()
@@ -113,6 +121,7 @@ function startThread(
   }
   const onAbort = () => lose(new Failure('INTERRUPTED', `reading ${options.path} was interrupted`))
   signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
   worker.on('message', (reply: ReadReply) => {
     waiting.get(reply.id)?.(reply)
     waiting.delete(reply.id)
@@ -141,6 +150,7 @@ function startThread(
     close: async () => {
       signal.removeEventListener('abort', onAbort)
       lose(new Failure('REMOTE_LOST', `${options.path} is closed`))
+      channel?.port1.close()
       await worker.terminate()
     },
   }

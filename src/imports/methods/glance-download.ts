@@ -1,0 +1,121 @@
+import { Failure, messageOf } from '../../base/failure.ts'
+import { MiB } from '../../base/units.ts'
+import { type Download, type DownloadOptions, openDownload } from '../../bytes/download.ts'
+import type { WebRules } from '../../bytes/web-request.ts'
+import type { CloudInterface, Keystone } from '../../clouds/cloud.ts'
+import { Type } from '../../schema/type.ts'
+import type { ImportMethod } from '../method.ts'
+
+export interface GlanceDownloadParts extends Omit<DownloadOptions, 'rules' | 'headers'> {
+  /** Keystone for whoever asked, by the token it came with; undefined where there is none. */
+  readonly openKeystone: ((token: string, projectId: string | null) => Keystone) | undefined
+  /** Prefixes of properties that are copied. */
+  readonly properties: readonly string[]
+}
+
+interface Parameters {
+  readonly glance_image_id: string
+  readonly glance_region: string
+  readonly glance_service_interface?: CloudInterface
+}
+
+const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+/** The catalogue is the administrator's: what it names may stand anywhere. */
+const CATALOGUE: WebRules = { checkUrl: () => {}, checkAddress: () => {} }
+/** More than this no record of an image has. */
+const MAX_RECORD = 4 * MiB
+
+/** Data of an image of another region, fetched from its image service as whoever asks for it. */
+export function glanceDownload(parts: GlanceDownloadParts): ImportMethod<Parameters> {
+  const { openKeystone, properties: prefixes, ...download } = parts
+  const keystoneFor = (token: string | undefined, projectId: string | null): Keystone => {
+    if (openKeystone !== undefined && token !== undefined) return openKeystone(token, projectId)
+    throw new Failure(
+      'REQUEST_INVALID',
+      'glance-download finds the other image service by the caller’s token of Keystone; there is none',
+    )
+  }
+  return {
+    name: 'glance-download',
+    summary: 'data of an image of another region',
+    options: Type.Object({
+      glance_image_id: Type.String({ pattern: UUID, description: 'of the image there' }),
+      glance_region: Type.String({ minLength: 1, maxLength: 255, description: 'where it is' }),
+      glance_service_interface: Type.Optional(
+        Type.Union([Type.Literal('public'), Type.Literal('internal'), Type.Literal('admin')], {
+          description: 'which of the addresses of the service; default public',
+        }),
+      ),
+    }),
+    from: 'queued',
+    check: async (_, image, { token, projectId }) => {
+      await using keystone = keystoneFor(token, projectId)
+      void keystone
+      return token
+    },
+    open: async ({ parameters, secret, projectId }, context) => {
+      await using keystone = keystoneFor(secret, projectId)
+      const endpoint = await keystone.endpoint({
+        service: 'image',
+        region: parameters.glance_region,
+        interface: parameters.glance_service_interface ?? 'public',
+      })
+      const base = `${endpoint.replace(/\/v2\/?$/, '')}/v2/images/${parameters.glance_image_id}`
+      const headers = { 'x-auth-token': await keystone.token() }
+      const options = { ...download, rules: CATALOGUE, headers }
+      const record = await readRecord(await openDownload(base, options, context), base)
+      const { size, stream, cancel } = await openDownload(`${base}/file`, options, context)
+      return {
+        kind: 'arriving',
+        stream,
+        size: size ?? sizeOf(record),
+        expected: digestOf(record),
+        properties: pickProperties(record, prefixes),
+        [Symbol.asyncDispose]: async () => cancel(),
+      }
+    },
+  }
+}
+
+async function readRecord(download: Download, url: string): Promise<Record<string, unknown>> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of download.stream) {
+    length += chunk.length
+    if (length > MAX_RECORD) break
+    chunks.push(chunk)
+  }
+  try {
+    const record: unknown = JSON.parse(Buffer.concat(chunks).toString())
+    if (typeof record === 'object' && record !== null) return record as Record<string, unknown>
+    throw new Error('it is no object')
+  } catch (cause) {
+    throw new Failure('DOWNLOAD_FAILED', `${url} is no image: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function sizeOf({ size }: Record<string, unknown>): number | undefined {
+  return Number.isSafeInteger(size) ? (size as number) : undefined
+}
+
+function digestOf(record: Record<string, unknown>) {
+  const { os_hash_algo: algorithm, os_hash_value: value } = record
+  const isKnown = algorithm === 'sha512' || algorithm === 'sha256'
+  return isKnown && typeof value === 'string' ? { algorithm, value } : undefined
+}
+
+/** Properties of these prefixes; never what an image service keeps for itself. */
+function pickProperties(
+  record: Record<string, unknown>,
+  prefixes: readonly string[],
+): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(record))
+    if (
+      typeof value === 'string' &&
+      !name.startsWith('os_glance') &&
+      prefixes.some((prefix) => name.startsWith(prefix))
+    )
+      picked[name] = value
+  return picked
+}

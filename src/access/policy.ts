@@ -6,10 +6,13 @@ import { type Ask, compileRule } from './_compile-rule.ts'
 import { type Check, parseLegacyRule, parseRule, RuleFault } from './_rule-language.ts'
 import type { Caller, Policy, Target } from './caller.ts'
 import { BUILDING_BLOCKS, DEFAULT_RULES } from './default-rules.ts'
+import { type ProtectionOptions, readProtectionRules } from './open-protections.ts'
 
 export interface PolicyOptions {
   /** YAML or JSON: a mapping of rules, in oslo.policy's language. */
   readonly file?: string | undefined
+  /** Property protections may ask rules of the file too. */
+  readonly protections?: ProtectionOptions | undefined
 }
 
 /** As a file gives it: text, or the old lists. */
@@ -20,15 +23,23 @@ export type GivenRules = Readonly<Record<string, unknown>>
  * Fails with CONFIG_INVALID, FILE_NOT_FOUND.
  */
 export async function openPolicy(options: PolicyOptions = {}): Promise<Policy> {
-  const { file } = options
-  return file === undefined ? makePolicy() : makePolicy(await readRules(file), file)
+  const { file, protections = {} } = options
+  if (file === undefined) return makePolicy()
+  return makePolicy(await readRules(file), file, await readProtectionRules(protections))
 }
 
-/** The default rules, with `given` in place of those of the same names. Fails with CONFIG_INVALID. */
-export function makePolicy(given: GivenRules = {}, origin = 'the policy'): Policy {
+/**
+ * The default rules, with `given` in place of those of the same names. `alsoAsked` are rules that are asked by
+ * others than the service itself. Fails with CONFIG_INVALID.
+ */
+export function makePolicy(
+  given: GivenRules = {},
+  origin = 'the policy',
+  alsoAsked: readonly string[] = [],
+): Policy {
   const rules = new Map(DEFAULT_RULES.map(({ name, check }) => [name as string, check as unknown]))
   for (const [name, rule] of Object.entries(given)) rules.set(name, rule)
-  const asks = new RuleSet(rules, Object.keys(given), origin).compile()
+  const asks = new RuleSet(rules, origin).compile(Object.keys(given), alsoAsked)
   const admin = asks.get('context_is_admin')
   if (admin === undefined) throw new Error('there is no rule context_is_admin')
   return {
@@ -66,7 +77,6 @@ async function readRules(file: string): Promise<GivenRules> {
 /** Rules on their way from text to functions. */
 class RuleSet {
   readonly #rules: ReadonlyMap<string, unknown>
-  readonly #given: readonly string[]
   readonly #origin: string
   readonly #trees = new Map<string, Check>()
   readonly #asks = new Map<string, Ask>()
@@ -74,15 +84,14 @@ class RuleSet {
   readonly #open: string[] = []
   readonly #faults: string[] = []
 
-  constructor(rules: ReadonlyMap<string, unknown>, given: readonly string[], origin: string) {
+  constructor(rules: ReadonlyMap<string, unknown>, origin: string) {
     this.#rules = rules
-    this.#given = given
     this.#origin = origin
   }
 
-  compile(): ReadonlyMap<string, Ask> {
+  compile(given: readonly string[], alsoAsked: readonly string[]): ReadonlyMap<string, Ask> {
     for (const [name, rule] of this.#rules) this.#attempt(name, () => this.#parse(name, rule))
-    this.#findStrangers()
+    this.#findStrangers(given, alsoAsked)
     for (const name of this.#trees.keys()) this.#attempt(name, () => this.#ask(name))
     if (this.#faults.length > 0)
       throw new Failure('CONFIG_INVALID', `${this.#origin}: ${this.#faults.join('; ')}`, {
@@ -108,10 +117,10 @@ class RuleSet {
   }
 
   /** A rule of the file that neither the service nor another rule asks is most likely misspelt. */
-  #findStrangers(): void {
+  #findStrangers(given: readonly string[], alsoAsked: readonly string[]): void {
     const known = DEFAULT_RULES.map(({ name }) => name as string)
-    const asked = new Set([...this.#trees.values()].flatMap(rulesIn))
-    for (const name of this.#given)
+    const asked = new Set([...alsoAsked, ...[...this.#trees.values()].flatMap(rulesIn)])
+    for (const name of given)
       if (!known.includes(name) && !asked.has(name))
         this.#faults.push(`rule ${name}: nothing asks it${didYouMean(name, known)}`)
   }

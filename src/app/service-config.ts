@@ -77,6 +77,11 @@ export const serviceSettings = {
     Type.String({ description: 'rules that replace the default ones (oslo.policy, YAML)' }),
   ),
   property_protections: Type.Optional(Type.String({ description: 'file of rules for properties' })),
+  property_protections_by: Type.Optional(
+    Type.Union([Type.Literal('roles'), Type.Literal('policies')], {
+      description: 'what that file lists; left out: roles',
+    }),
+  ),
   stores: Type.Object(
     {
       default: Type.String({ description: 'the store that is used when none is named' }),

@@ -143,6 +143,7 @@ export const FAILURES = {
 
   // The image service
   REQUEST_INVALID: { status: 400, exit: 2, title: 'The request is wrong' },
+  REQUEST_TIMEOUT: { status: 408, exit: 1, title: 'The request took too long to arrive' },
   UNAUTHENTICATED: {
     status: 401,
     exit: 1,

@@ -26,14 +26,18 @@ export interface Images {
   change(id: string, change: (image: Image) => ImageChange): Promise<Image>
   /**
    * Removes the record, and its data by a task, which a crash does not lose. Work on it is cancelled.
+   * With a delay configured it is pending_delete until `purge`, and not found meanwhile.
    * Fails with IMAGE_NOT_FOUND, IMAGE_PROTECTED, IMAGE_STATE.
    */
   delete(id: string): Promise<void>
-  /** Idempotent. Fails with IMAGE_STATE unless it is active or deactivated. */
+  /** Removes images whose delay is over, some at a time; gives how many. For the sweeper. */
+  purge(): Promise<number>
+  /** Idempotent. Fails with IMAGE_NOT_FOUND, FORBIDDEN unless it is active or deactivated. */
   deactivate(id: string): Promise<Image>
   reactivate(id: string): Promise<Image>
-  /** Fails with MEMBER_EXISTS, LIMIT_EXCEEDED, FORBIDDEN (the image is not shared). */
+  /** Fails with MEMBER_EXISTS, LIMIT_EXCEEDED, FORBIDDEN (the image is not shared: so do those below). */
   addMember(id: string, member: string): Promise<Member>
+  /** Fails with MEMBER_NOT_FOUND, as does `removeMember`. */
   setMember(id: string, member: string, status: MemberStatus): Promise<Member>
   removeMember(id: string, member: string): Promise<void>
   /** Removes the data of one store. Fails with FORBIDDEN (its only copy), LOCATION_NOT_FOUND, IMAGE_BUSY. */

@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify'
+import type { Caller, Target } from '../../access/caller.ts'
+import type { Service } from '../../app/service.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
+import type { Image } from '../../images/image.ts'
+import { sendJson } from '../_answer.ts'
+import { findImage, imageTarget, openDoor } from '../_door.ts'
+import { type ListRequest, parseImageQuery } from '../_image-query.ts'
+import { openImageView } from '../_image-view.ts'
+
+/** `GET /v2/images`: pages of images, filtered and sorted. */
+export function imageListRoutes(app: FastifyInstance, service: Service): void {
+  const { config, policy } = service
+  const door = openDoor(service)
+  const view = openImageView(service)
+
+  app.get(
+    '/v2/images',
+    door.allowed('get_images', async ({ request, reply, caller }) => {
+      const params = new URLSearchParams(request.raw.url?.split('?', 2)[1])
+      const asked = parseImageQuery(params, config.image)
+      const found = await findPage(service, asked, caller)
+      const texts: string[] = []
+      for (const image of found) {
+        const target = targetFor(image, caller)
+        if (policy.allows('get_image', caller, target))
+          texts.push(view.textOf(image, caller, target))
+      }
+      const last = found.length === asked.limit ? found.at(-1) : undefined
+      const links = linksOf(params, last)
+      return sendJson(
+        reply,
+        200,
+        `{"images":[${texts.join(',')}],${links},"schema":"/v2/schemas/images"}`,
+      )
+    }),
+  )
+}
+
+async function findPage(
+  service: Service,
+  { marker, filter, ...page }: ListRequest,
+  caller: Caller,
+): Promise<readonly Image[]> {
+  const after = marker === undefined ? undefined : await findMarker(service, marker, caller)
+  if (page.limit === 0) return []
+  const viewer = { project: caller.projectId, all: caller.isAdmin }
+  return await service.catalog.list({ viewer, filter, ...page, ...(after && { after }) })
+}
+
+async function findMarker(service: Service, id: string, caller: Caller): Promise<Image> {
+  try {
+    return (await findImage({ service, caller }, id)).image
+  } catch (error) {
+    if (!isFailure(error, 'IMAGE_NOT_FOUND')) throw error
+    throw new Failure('REQUEST_INVALID', `the marker ${id} is no image`, { cause: error })
+  }
+}
+
+/** What was listed is there for the caller: what is shared and another's is shared with it. */
+function targetFor(image: Image, { projectId }: Caller): Target {
+  const isMember = image.visibility === 'shared' && image.owner !== projectId
+  return imageTarget(image, isMember ? projectId : null)
+}
+
+/** Where this listing begins, and where it goes on if the page was full. */
+function linksOf(params: URLSearchParams, last: Image | undefined): string {
+  params.delete('marker')
+  const first = `"first":${JSON.stringify(pathOf(params))}`
+  if (last === undefined) return first
+  params.set('marker', last.id)
+  return `${first},"next":${JSON.stringify(pathOf(params))}`
+}
+
+function pathOf(params: URLSearchParams): string {
+  const query = params.toString()
+  return query === '' ? '/v2/images' : `/v2/images?${query}`
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance } from 'fastify'
+import { imageChecks } from '../../api/image-schema.ts'
+import type { Service } from '../../app/service.ts'
+import { sendJson, sendNothing } from '../_answer.ts'
+import { baseUrlOf } from '../_base-url.ts'
+import { readJsonObject } from '../_body.ts'
+import { imageTarget, openDoor } from '../_door.ts'
+import { openImageView } from '../_image-view.ts'
+import { checkNewImage, parseNewImage } from '../_new-image.ts'
+
+const IMAGE = '/v2/images/:image_id'
+
+/** Records of images: created, shown, deleted, taken out of use and into it. */
+export function imageRoutes(app: FastifyInstance, service: Service): void {
+  const { images, config, stores, imports } = service
+  const door = openDoor(service)
+  const view = openImageView(service)
+  const checks = imageChecks(config.image)
+
+  app.post(
+    '/v2/images',
+    door.known(async (visit) => {
+      const { request, reply, caller } = visit
+      const wanted = parseNewImage(await readJsonObject(visit), visit, checks)
+      checkNewImage(wanted, visit)
+      const image = await images.create(wanted)
+      const url = `${baseUrlOf(config, request)}/v2/images/${image.id}`
+      const methods = imports.methods.map(({ name }) => name).join(',')
+      const storeIds = stores.all.map(({ id }) => id).join(',')
+      reply.headers({ location: url, 'openstack-image-store-ids': storeIds })
+      if (methods !== '') reply.header('openstack-image-import-methods', methods)
+      return sendJson(reply, 201, view.textOf(image, caller, imageTarget(image)))
+    }),
+  )
+
+  app.get(
+    IMAGE,
+    door.image(undefined, async ({ image, target, caller, reply }) =>
+      sendJson(reply, 200, view.textOf(image, caller, target)),
+    ),
+  )
+
+  app.delete(
+    IMAGE,
+    door.image('delete_image', async ({ image, reply }) => {
+      await images.delete(image.id)
+      return sendNothing(reply)
+    }),
+  )
+
+  app.post(
+    `${IMAGE}/actions/deactivate`,
+    door.image('deactivate', async ({ image, reply }) => {
+      await images.deactivate(image.id)
+      return sendNothing(reply)
+    }),
+  )
+
+  app.post(
+    `${IMAGE}/actions/reactivate`,
+    door.image('reactivate', async ({ image, reply }) => {
+      await images.reactivate(image.id)
+      return sendNothing(reply)
+    }),
+  )
+}

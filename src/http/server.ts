@@ -1,0 +1,116 @@
+import { createServer as createHttpServer } from 'node:http'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Service } from '../app/service.ts'
+import { Failure, messageOf } from '../base/failure.ts'
+import { KiB } from '../base/units.ts'
+import { drain, hasBody, isStillSending, STALL_MS } from './_body.ts'
+import { answerUnknown } from './_unknown-path.ts'
+import { toRefusal } from './_refusal.ts'
+import { withoutVersion } from './_version-path.ts'
+import { healthRoutes } from './routes/health.ts'
+import { imageListRoutes } from './routes/image-list.ts'
+import { imageRoutes } from './routes/images.ts'
+import { metadefContentRoutes } from './routes/metadef-contents.ts'
+import { metadefRoutes } from './routes/metadefs.ts'
+
+/** Adds the routes of one resource. */
+export type Routes = (app: FastifyInstance, service: Service) => void
+
+/** Every resource, one line each. */
+const ROUTES: readonly Routes[] = [
+  healthRoutes,
+  imageRoutes,
+  imageListRoutes,
+  metadefRoutes,
+  metadefContentRoutes,
+]
+
+const MAX_HEADERS = 64 * KiB
+const MAX_CONNECTIONS = 10_000
+const HEADERS_MS = 30_000
+const KEEP_ALIVE_MS = 75_000
+/** Of one part of a path, encoded: 255 characters of any alphabet. */
+const MAX_SEGMENT = 4 * KiB
+
+/**
+ * The image service over HTTP. `listen` starts it; `close` lets what is under way end, and takes nothing new.
+ * The service is the caller's, to close after it.
+ */
+export function createServer(service: Service): FastifyInstance {
+  const app = fastify({
+    serverFactory: (handler) => {
+      const server = createHttpServer(
+        {
+          maxHeaderSize: MAX_HEADERS,
+          headersTimeout: HEADERS_MS,
+          requestTimeout: 0, // uploads take as long as they take; who stalls is cut off
+          keepAliveTimeout: KEEP_ALIVE_MS,
+        },
+        handler,
+      )
+      server.on('checkContinue', handler) // who reads the body says to go on
+      server.setTimeout(STALL_MS)
+      server.maxConnections = MAX_CONNECTIONS
+      return server
+    },
+    genReqId: () => `req-${service.context.newId()}`,
+    rewriteUrl: withoutVersion,
+    routerOptions: { maxParamLength: MAX_SEGMENT },
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => refuse(service, error, request, reply),
+  })
+  // Checked by the routes, told in words of the API; schemas are for the documentation.
+  app.setValidatorCompiler(() => () => true)
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _body, done) => done(null, undefined))
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-openstack-request-id', request.id)
+    done(refusesBody(request))
+  })
+  app.setErrorHandler((error, request, reply) => refuse(service, error, request, reply))
+  answerUnknown(app, service)
+  for (const add of ROUTES) add(app, service)
+  return app
+}
+
+/** A GET with a body is a mistake, and says so; but for downloads, whose clients may send one. */
+function refusesBody({ raw, method, url }: FastifyRequest): Failure | undefined {
+  const reads = method === 'GET' || method === 'HEAD'
+  if (!reads || !hasBody(raw) || !url.startsWith('/v2/') || /\/file(\?|$)/.test(url))
+    return undefined
+  return new Failure('REQUEST_INVALID', `a ${method} takes no body`)
+}
+
+/** Answers what was thrown. While the client still sends, it gets the answer first, and is heard out then. */
+function refuse(
+  service: Service,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const { status, headers, body } = toRefusal(error, {
+    accept: request.headers.accept,
+    challenge: service.authenticator.challenge,
+  })
+  if (status >= 500) {
+    const { method, url, id } = request
+    const stack = error instanceof Error && !(error instanceof Failure) ? error.stack : undefined
+    service.context.log.error('http.failed', {
+      requestId: id,
+      method,
+      url,
+      status,
+      error: messageOf(error),
+      stack,
+    })
+  }
+  if (!isStillSending(request)) return void reply.code(status).headers(headers).send(body)
+  reply.hijack()
+  const { raw } = reply
+  raw.writeHead(status, { ...headers, 'x-openstack-request-id': request.id, connection: 'close' })
+  raw.write(body)
+  void drain(request).then(() => raw.end())
+}

@@ -1,0 +1,32 @@
+import { Failure } from '../base/failure.ts'
+import type { Image, ImageStatus } from './image.ts'
+
+/**
+ * Which status may follow which. What fails goes back to queued, so that it can be tried again.
+ * Source: the states of images in the Image API v2.
+ */
+const MOVES: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
+  queued: ['saving', 'uploading', 'importing', 'active', 'deleted'],
+  saving: ['active', 'queued', 'deleted'],
+  uploading: ['importing', 'queued', 'deleted'],
+  importing: ['active', 'queued', 'deleted'],
+  active: ['deactivated', 'pending_delete', 'deleted'],
+  deactivated: ['active', 'pending_delete', 'deleted'],
+  pending_delete: ['deleted', 'active'],
+  deleted: [],
+}
+
+export const IMAGE_STATUSES = Object.keys(MOVES) as readonly ImageStatus[]
+
+/** Whether an image of status `from` may become one of status `to`. */
+export function canMove(from: ImageStatus, to: ImageStatus): boolean {
+  return MOVES[from].includes(to)
+}
+
+/** Fails with IMAGE_STATE when the image may not become `to` now. */
+export function checkMove({ id, status }: Pick<Image, 'id' | 'status'>, to: ImageStatus): void {
+  if (canMove(status, to)) return
+  throw new Failure('IMAGE_STATE', `image ${id} is ${status}, from which it cannot become ${to}`, {
+    details: { id, status, wanted: to },
+  })
+}

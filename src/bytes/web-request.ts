@@ -3,10 +3,10 @@
  * name means is checked where the connection is made, so that it cannot mean something else a moment later.
  */
 import { lookup as lookUp, type LookupAddress } from 'node:dns'
-import { get as getPlain, type IncomingMessage, type RequestOptions } from 'node:http'
-import { get as getSecure } from 'node:https'
+import { type Agent, get as getPlain, type IncomingMessage, type RequestOptions } from 'node:http'
+import { type Agent as SecureAgent, get as getSecure } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { Failure } from '../base/failure.ts'
+import { Failure, systemCode } from '../base/failure.ts'
 
 /** What may be asked for. Both functions refuse by throwing. */
 export interface WebRules {
@@ -24,6 +24,8 @@ export interface WebQuestion {
   readonly headers?: Readonly<Record<string, string>>
   /** What names mean. Default: as this host knows them. */
   readonly lookup?: Lookup | undefined
+  /** Connections that are kept, for who asks often by the same rules. Default: one for each question. */
+  readonly agents?: { readonly plain: Agent; readonly secure: SecureAgent } | undefined
 }
 
 /** Every address of a name. */
@@ -55,7 +57,7 @@ export async function askWeb(
 
 async function askOnce(url: string, question: WebQuestion): Promise<IncomingMessage> {
   if (!URL.canParse(url)) throw downloadFailure(url, 'this is no address')
-  const { rules, silenceMs, signal, headers } = question
+  const { rules, silenceMs, signal, headers, agents } = question
   const asked = new URL(url)
   if (asked.protocol !== 'http:' && asked.protocol !== 'https:')
     throw downloadFailure(url, 'wanted https:// or http://')
@@ -64,14 +66,19 @@ async function askOnce(url: string, question: WebQuestion): Promise<IncomingMess
   if (isIP(host) !== 0) rules.checkAddress(asked, host)
   const settings: RequestOptions = {
     signal,
-    agent: false,
+    agent: (asked.protocol === 'https:' ? agents?.secure : agents?.plain) ?? false,
     headers: { 'accept-encoding': 'identity', 'user-agent': 'ingot', ...headers },
     lookup: checkedLookup(asked, question),
   }
   return await new Promise<IncomingMessage>((resolve, reject) => {
     const get = asked.protocol === 'https:' ? getSecure : getPlain
     const request = get(asked, settings, resolve)
-    request.once('error', reject)
+    request.once('error', (error) => {
+      // A kept connection may end before it has heard the question.
+      const isStale = request.reusedSocket && systemCode(error) === 'ECONNRESET'
+      if (isStale && agents) askOnce(url, { ...question, agents: undefined }).then(resolve, reject)
+      else reject(error)
+    })
     request.setTimeout(silenceMs, () =>
       request.destroy(new Error(`no answer for ${silenceMs / 1000} s`)),
     )

@@ -1,16 +1,10 @@
 /** Cases of the store contract: objects that are made and removed. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { it, type TestContext } from 'node:test'
+import { it } from 'node:test'
 import { KiB, MiB } from '../base/units.ts'
 import { failsWith } from './fails-with.ts'
 import { patternOf, type Subject } from './store-contract.ts'
-
-/** Whether the case is of no use here, since the place only gives. */
-export function givesOnly(t: TestContext, { store }: Subject): boolean {
-  if (store.readOnly) t.skip('the place only gives data')
-  return store.readOnly
-}
 
 /** Keys that stand there; undefined where the place cannot tell. */
 async function keysOf({ store }: Subject): Promise<string[] | undefined> {
@@ -20,15 +14,7 @@ async function keysOf({ store }: Subject): Promise<string[] | undefined> {
 }
 
 export function describeObjects(subject: Subject): void {
-  it('takes nothing where the place only gives', async (t) => {
-    const { store } = subject
-    if (!store.readOnly) return t.skip('the place takes data')
-    await assert.rejects(store.create(randomUUID()), failsWith('STORE_READ_ONLY'))
-    await assert.rejects(store.remove(randomUUID()), failsWith('STORE_READ_ONLY'))
-  })
-
-  it('shows an object only when it is whole', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('shows an object only when it is whole', async () => {
     const { store } = subject
     const key = randomUUID()
     await using writer = await store.create(key)
@@ -40,8 +26,7 @@ export function describeObjects(subject: Subject): void {
     await store.remove(key)
   })
 
-  it('keeps nothing of an object that is given up, by whatever way', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('keeps nothing of an object that is given up, by whatever way', async () => {
     const { store, largeSize } = subject
     const [discarded, left, untouched] = [randomUUID(), randomUUID(), randomUUID()]
     const writer = await store.create(discarded, largeSize)
@@ -58,8 +43,7 @@ export function describeObjects(subject: Subject): void {
     assert.deepEqual(await keysOf(subject), store.list && [])
   })
 
-  it('keeps what was finished when the writer is closed, and takes nothing more', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('keeps what was finished when the writer is closed, and takes nothing more', async () => {
     const key = randomUUID()
     const writer = await subject.store.create(key)
     await writer.write(0, Buffer.from('for good'))
@@ -72,8 +56,7 @@ export function describeObjects(subject: Subject): void {
     await subject.store.remove(key)
   })
 
-  it('removes objects, unfinished ones too, and does not mind when there is none', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('removes objects, unfinished ones too, and does not mind when there is none', async () => {
     const { store } = subject
     const key = await subject.put(Buffer.from('soon gone'))
     await store.remove(key)
@@ -90,19 +73,7 @@ export function describeObjects(subject: Subject): void {
     assert.deepEqual(await keysOf(subject), store.list && [])
   })
 
-  it('says that there is no such object', async () => {
-    const missing = subject.store.readOnly ? await subject.put(Buffer.from('x')) : 'never-there'
-    const { store } = subject
-    const key = store.readOnly ? `${missing}-not` : missing
-    await assert.rejects(
-      store.open(key),
-      (error) =>
-        failsWith('OBJECT_NOT_FOUND')(error) && (error as Error).message.includes(store.id),
-    )
-  })
-
-  it('takes exactly the keys that the contract names', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('takes exactly the keys that the contract names', async () => {
     const { store } = subject
     const long = 'k'.repeat(200)
     for (const key of ['a', '.hidden', '-dash', '_', 'a.part', 'A.b-C_9', 'index.html', long]) {
@@ -151,8 +122,7 @@ export function describeObjects(subject: Subject): void {
 }
 
 export function describeWriting(subject: Subject): void {
-  it('takes pieces of any length, and leaves their memory to the caller', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('takes pieces of any length, and leaves their memory to the caller', async () => {
     const { store, largeSize } = subject
     const bytes = patternOf(largeSize, 4)
     const key = randomUUID()
@@ -172,8 +142,7 @@ export function describeWriting(subject: Subject): void {
     await store.remove(key)
   })
 
-  it('makes zeros in the middle, at the end, and of everything', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('makes zeros in the middle, at the end, and of everything', async () => {
     const { store } = subject
     const size = 2 * MiB + 5000
     const key = randomUUID()
@@ -196,8 +165,7 @@ export function describeWriting(subject: Subject): void {
     await store.remove(nothing)
   })
 
-  it('writes several objects at once', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('writes several objects at once', async () => {
     const { store } = subject
     const keys = [randomUUID(), randomUUID(), randomUUID()]
     await Promise.all(
@@ -215,8 +183,7 @@ export function describeWriting(subject: Subject): void {
     }
   })
 
-  it('takes writes in any order, or only in order, as it says', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('takes writes in any order, or only in order, as it says', async () => {
     const { store } = subject
     const key = randomUUID()
     await using writer = await store.create(key)
@@ -239,8 +206,7 @@ export function describeWriting(subject: Subject): void {
     await store.remove(key)
   })
 
-  it('refuses what no object can be', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('refuses what no object can be', async () => {
     const { store } = subject
     await using writer = await store.create(randomUUID())
     await writer.write(0, patternOf(100))
@@ -255,8 +221,7 @@ export function describeWriting(subject: Subject): void {
     )
   })
 
-  it('counts what it takes', async (t) => {
-    if (givesOnly(t, subject)) return
+  it('counts what it takes', async () => {
     const { counters } = subject.store
     const before = { ...counters }
     const key = await subject.put(patternOf(12_345))

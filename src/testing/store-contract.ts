@@ -19,10 +19,12 @@ export interface StoreUnderTest {
   /** Puts an object into a place that only gives; its key. */
   readonly give?: (bytes: Uint8Array) => Promise<string>
   /** Makes the place unreachable. Called last; nothing but closing works after it. */
-  readonly cut?: () => Promise<void> | void
+  readonly cut?: () => PromiseLike<void> | void
 }
 
 export interface StoreContractOptions {
+  /** The place only gives; `give` puts objects there. */
+  readonly readOnly?: boolean
   /** Bytes of the large object: more than one part of a place that keeps objects in parts. Default 5 MiB and some. */
   readonly largeSize?: number
   /** Objects that are made at random and compared with a buffer. Default 25. */
@@ -45,7 +47,7 @@ export interface Subject extends StoreUnderTest {
 export function storeContract(
   name: string,
   open: () => Promise<StoreUnderTest>,
-  { largeSize = 5 * MiB + 12_345, randomObjects = 25 }: StoreContractOptions = {},
+  { readOnly = false, largeSize = 5 * MiB + 12_345, randomObjects = 25 }: StoreContractOptions = {},
 ): void {
   describe(`${name} keeps the store contract`, { timeout: 300_000 }, () => {
     const subject = {} as Subject
@@ -57,11 +59,12 @@ export function storeContract(
     })
 
     describeReading(subject)
-    describe('written to', () => {
+    if (readOnly) describeRefusals(subject)
+    else {
       describeObjects(subject)
       describeWriting(subject)
       describeModel(subject)
-    })
+    }
     describeEnd(subject)
   })
 }
@@ -166,6 +169,16 @@ function describeReading(subject: Subject): void {
     await subject.drop(key)
   })
 
+  it('says that there is no such object, and where', async () => {
+    const { store } = subject
+    const key = await subject.put(Buffer.from('x'))
+    await assert.rejects(
+      store.open(`${key}-not`),
+      (error) => failsWith('OBJECT_NOT_FOUND')(error) && String(error).includes(store.id),
+    )
+    await subject.drop(key)
+  })
+
   it('knows its own addresses, and no others', async () => {
     const { store } = subject
     const key = await subject.put(Buffer.from('here'))
@@ -183,6 +196,17 @@ function describeReading(subject: Subject): void {
     assert.equal(counters.opened - before.opened, 1)
     assert.equal(counters.bytesRead - before.bytesRead, 1000)
     await subject.drop(key)
+  })
+}
+
+function describeRefusals(subject: Subject): void {
+  it('takes nothing, and says so', async () => {
+    const { store } = subject
+    const key = await subject.put(Buffer.from('stays'))
+    assert.equal(store.readOnly, true)
+    await assert.rejects(store.create(randomUUID()), failsWith('STORE_READ_ONLY'))
+    await assert.rejects(store.remove(key), failsWith('STORE_READ_ONLY'))
+    assert.equal((await subject.get(key)).toString(), 'stays')
   })
 }
 

@@ -1,0 +1,47 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { asFileFailure, Failure } from '../base/failure.ts'
+
+/** Makes the directory of data if it is not there. Fails with FILE_UNREADABLE, NO_SPACE. */
+export async function makeDataDir(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
+    throw asFileFailure(error, path)
+  })
+}
+
+/**
+ * Holds the directory for this process alone among servers, until it is disposed of or the process ends, however
+ * it ends: the lock is the kernel's, on a file that SQLite locks for us on every platform.
+ * Fails with DATA_DIR_HELD, which names who has it; FILE_UNREADABLE.
+ */
+export async function holdDataDir(path: string): Promise<AsyncDisposable> {
+  const note = join(path, 'server.pid')
+  const lock = openLock(join(path, 'server.lock'))
+  if (lock === undefined) {
+    const pid = (await readFile(note, 'utf8').catch(() => '')).trim()
+    const who = /^\d+$/.test(pid) ? ` (process ${pid})` : ''
+    throw new Failure('DATA_DIR_HELD', `another server${who} holds ${path}`, {
+      details: { path, pid },
+    })
+  }
+  await writeFile(note, `${process.pid}\n`)
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await rm(note, { force: true })
+      lock.close()
+    },
+  }
+}
+
+function openLock(path: string): DatabaseSync | undefined {
+  const lock = new DatabaseSync(path)
+  try {
+    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    return lock
+  } catch (error) {
+    lock.close()
+    if (error instanceof Error && /locked|busy/i.test(error.message)) return undefined
+    throw asFileFailure(error, path)
+  }
+}

@@ -1,3 +1,4 @@
+import type { Target } from '../access/caller.ts'
 import { Failure } from '../base/failure.ts'
 import type { TSchema } from 'typebox'
 import { findFaults } from '../schema/find-faults.ts'
@@ -130,7 +131,7 @@ export function checkNewImage(image: NewImage, visit: Pick<Visit, 'caller' | 'se
 /** Whether the caller may give an image this visibility. Fails with FORBIDDEN. */
 export function checkVisibility(
   visibility: Visibility,
-  target: Parameters<typeof checkAllowed>[2],
+  target: Target,
   visit: Pick<Visit, 'caller' | 'service'>,
 ): void {
   if (visibility === 'public') checkAllowed(visit, 'publicize_image', target)

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import type { Caller, Target } from '../../access/caller.ts'
+import type { Caller } from '../../access/caller.ts'
+import { imageTarget } from '../../access/image-door.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
 import type { Image } from '../../images/image.ts'
 import { sendJson } from '../_answer.ts'
-import { findImage, imageTarget, openDoor } from '../_door.ts'
+import { findImage, openDoor } from '../_door.ts'
 import { type ListRequest, parseImageQuery } from '../_image-query.ts'
 import { openImageView } from '../_image-view.ts'
 
@@ -22,7 +23,7 @@ export function imageListRoutes(app: FastifyInstance, service: Service): void {
       const found = await findPage(service, asked, caller)
       const texts: string[] = []
       for (const image of found) {
-        const target = targetFor(image, caller)
+        const target = imageTarget(image, caller)
         if (policy.allows('get_image', caller, target))
           texts.push(view.textOf(image, caller, target))
       }
@@ -55,12 +56,6 @@ async function findMarker(service: Service, id: string, caller: Caller): Promise
     if (!isFailure(error, 'IMAGE_NOT_FOUND')) throw error
     throw new Failure('REQUEST_INVALID', `the marker ${id} is no image`, { cause: error })
   }
-}
-
-/** What was listed is there for the caller: what is shared and another's is shared with it. */
-function targetFor(image: Image, { projectId }: Caller): Target {
-  const isMember = image.visibility === 'shared' && image.owner !== projectId
-  return imageTarget(image, isMember ? projectId : null)
 }
 
 /** Where this listing begins, and where it goes on if the page was full. */

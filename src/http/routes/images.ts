@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
+import { imageTarget } from '../../access/image-door.ts'
 import { imageChecks } from '../../api/image-schema.ts'
 import type { Service } from '../../app/service.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
 import { baseUrlOf } from '../_base-url.ts'
 import { readJsonObject } from '../_body.ts'
-import { imageTarget, openDoor } from '../_door.ts'
+import { openDoor } from '../_door.ts'
 import { openImageView } from '../_image-view.ts'
 import { checkNewImage, parseNewImage } from '../_new-image.ts'
 
@@ -29,7 +30,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
       const storeIds = stores.all.map(({ id }) => id).join(',')
       reply.headers({ location: url, 'openstack-image-store-ids': storeIds })
       if (methods !== '') reply.header('openstack-image-import-methods', methods)
-      return sendJson(reply, 201, view.textOf(image, caller, imageTarget(image)))
+      return sendJson(reply, 201, view.textOf(image, caller, imageTarget(image, caller)))
     }),
   )
 

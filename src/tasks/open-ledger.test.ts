@@ -7,10 +7,8 @@ import { ledgerMigrations } from './ledger-migrations.ts'
 
 const temp = await tempDir()
 const postgres = noPostgres ? undefined : await openPostgres()
-let count = 0
-
 testLedger('SQLite', false, () =>
-  openDatabase({ sqlite: temp(`${(count += 1)}.db`) }, ledgerMigrations, makeContext()),
+  openDatabase({ sqlite: temp('ledger.db') }, ledgerMigrations, makeContext()),
 )
 
 testLedger('PostgreSQL', noPostgres, async () =>

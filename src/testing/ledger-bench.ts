@@ -9,11 +9,13 @@ import type { NewTask } from '../tasks/task.ts'
 import { FakeTimers } from './fake-timers.ts'
 
 export const LEASE_MS = 30_000
-export const KEEP_MS = 3_600_000
+export const KEEP_MS = 120_000
 
 export interface LedgerNode {
   readonly name: string
   readonly ledger: Ledger
+  /** The database by its wire. */
+  readonly database: Database
   readonly timers: FakeTimers
   /** `cut`: the database fails at once; `hangs`: it does not answer until it is mended. */
   wire: 'whole' | 'cut' | 'hangs'
@@ -42,14 +44,16 @@ export class LedgerBench {
     const timers = new FakeTimers()
     const wired: Pick<LedgerNode, 'wire'> = { wire: 'whole' }
     const context = makeContext({ now: this.now, newId: this.newId })
+    const database = this.#wired(wired)
     const ledger = await openLedger(
-      this.#wired(wired),
+      database,
       { leaseMs: LEASE_MS, keepMs: KEEP_MS, holder: name, timers, ...options },
       context,
     )
     const node = Object.assign(wired, {
       name,
       ledger,
+      database,
       timers,
       kill: () => {
         node.wire = 'cut'
@@ -72,7 +76,7 @@ export class LedgerBench {
     const step = LEASE_MS / 30
     for (let left = ms; left > 0; left -= step) {
       await this.#passInDatabase(Math.min(step, left))
-      for (const node of [...this.nodes]) node.timers.advance(Math.min(step, left))
+      for (const node of this.nodes) node.timers.advance(Math.min(step, left))
       await this.settled()
     }
   }

@@ -1,7 +1,8 @@
 /** What every ledger keeps to, whatever the database. */
 import assert from 'node:assert/strict'
-import { beforeEach, describe, it } from 'node:test'
+import { after, before, beforeEach, describe, it } from 'node:test'
 import type { Database } from '../database/database.ts'
+import type { TaskTables } from '../tasks/_task-table.ts'
 import type { Lease, NewTask } from '../tasks/task.ts'
 import { failsWith } from './fails-with.ts'
 import { KEEP_MS, LEASE_MS, LedgerBench, type LedgerNode } from './ledger-bench.ts'
@@ -9,21 +10,24 @@ import { KEEP_MS, LEASE_MS, LedgerBench, type LedgerNode } from './ledger-bench.
 const DONE = { status: 'success', message: 'done' } as const
 const GONE_WRONG = new Error('gone wrong')
 
-/** `openEmpty`: a database with the ledger's migrations and nothing in it; the tests of one call share it. */
-export function testLedger(name: string, skip: string | false, openEmpty: () => Promise<Database>) {
+/** `open`: a database with the ledger's migrations, which the tests share. */
+export function testLedger(name: string, skip: string | false, open: () => Promise<Database>) {
   describe(`the ledger in ${name}`, { skip }, () => {
-    let database: Database | undefined
+    let database: Database
     let bench: LedgerBench
     let here: LedgerNode
     let there: LedgerNode
 
+    before(async () => {
+      database = await open()
+    })
     beforeEach(async () => {
-      await database?.[Symbol.asyncDispose]()
-      database = await openEmpty()
+      await database.write((tx) => tx.as<TaskTables>().deleteFrom('tasks').execute())
       bench = new LedgerBench(database)
       here = await bench.node('here')
       there = await bench.node('there')
     })
+    after(() => database[Symbol.asyncDispose]())
 
     const begin = async (task: Partial<NewTask> = {}, node = here): Promise<Lease> => {
       const added = { id: bench.newId(), type: 'work', owner: 'project', input: {}, ...task }
@@ -34,6 +38,15 @@ export function testLedger(name: string, skip: string | false, openEmpty: () => 
       const lease = await node.ledger.claim(id)
       assert.ok(lease, `${node.name} gets the task`)
       return lease
+    }
+
+    const takenOver = async () => {
+      const old = await begin({ subject: 'image' })
+      here.wire = 'cut'
+      await bench.pass(LEASE_MS + 1000)
+      const taken = await claimed(old.task.id, there)
+      here.wire = 'whole'
+      return { old, taken }
     }
 
     describe('keeps', () => {
@@ -262,15 +275,6 @@ export function testLedger(name: string, skip: string | false, openEmpty: () => 
     })
 
     describe('lets nobody change anything who was taken over from:', () => {
-      const takenOver = async () => {
-        const old = await begin({ subject: 'image' })
-        here.wire = 'cut'
-        await bench.pass(LEASE_MS + 1000)
-        const taken = await claimed(old.task.id, there)
-        here.wire = 'whole'
-        return { old, taken }
-      }
-
       it('not the end, and nothing else of its transaction', async () => {
         const { old, taken } = await takenOver()
         const finishing = bench.database.write(async (tx) => {

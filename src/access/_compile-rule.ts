@@ -34,8 +34,8 @@ const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
   is_admin: ({ isAdmin }) => isAdmin,
 }
 
-/** `ruleOf` gives the function of another rule, which is compiled before this one. Throws RuleFault. */
-export function compileRule(check: Check, ruleOf: (name: string) => Ask): Ask {
+/** `ruleOf` gives the function of another rule, which stands at that place of this one. Throws RuleFault. */
+export function compileRule(check: Check, ruleOf: (name: string, at: number) => Ask): Ask {
   switch (check.kind) {
     case 'always':
       return () => true
@@ -50,7 +50,7 @@ export function compileRule(check: Check, ruleOf: (name: string) => Ask): Ask {
     case 'or':
       return check.checks.map((one) => compileRule(one, ruleOf)).reduceRight(either)
     case 'rule':
-      return ruleOf(check.name)
+      return ruleOf(check.name, check.at)
     case 'role':
       return compileRole(check.template)
     case 'literal': {

@@ -74,6 +74,8 @@ async function readRules(file: string): Promise<GivenRules> {
   return value as GivenRules
 }
 
+const nobody: Ask = () => false
+
 /** Rules on their way from text to functions. */
 class RuleSet {
   readonly #rules: ReadonlyMap<string, unknown>
@@ -92,7 +94,7 @@ class RuleSet {
   compile(given: readonly string[], alsoAsked: readonly string[]): ReadonlyMap<string, Ask> {
     for (const [name, rule] of this.#rules) this.#attempt(name, () => this.#parse(name, rule))
     this.#findStrangers(given, alsoAsked)
-    for (const name of this.#trees.keys()) this.#attempt(name, () => this.#ask(name))
+    for (const name of this.#trees.keys()) this.#ask(name, 0)
     if (this.#faults.length > 0)
       throw new Failure('CONFIG_INVALID', `${this.#origin}: ${this.#faults.join('; ')}`, {
         details: { faults: this.#faults },
@@ -106,7 +108,6 @@ class RuleSet {
     } catch (error) {
       if (!(error instanceof RuleFault)) throw error
       this.#faults.push(`rule ${name}, character ${error.offset + 1}: ${error.message}`)
-      this.#open.length = 0
     }
   }
 
@@ -125,15 +126,23 @@ class RuleSet {
         this.#faults.push(`rule ${name}: nothing asks it${didYouMean(name, known)}`)
   }
 
-  #ask(name: string): Ask {
+  /** `at`: where it is asked for. Throws RuleFault for that place; faults of the rule itself are noted. */
+  #ask(name: string, at: number): Ask {
     const ready = this.#asks.get(name)
     if (ready !== undefined) return ready
-    const tree = this.#trees.get(name)
-    if (tree === undefined) return () => false // its own fault is told already
+    if (!this.#rules.has(name))
+      throw new RuleFault(
+        at,
+        `there is no rule ${name}${didYouMean(name, [...this.#rules.keys()])}`,
+      )
     if (this.#open.includes(name))
-      throw new RuleFault(0, `asks itself: ${[...this.#open, name].join(' -> ')}`)
+      throw new RuleFault(at, `it asks itself: ${[...this.#open, name].join(' -> ')}`)
     this.#open.push(name)
-    const ask = compileRule(tree, (other) => this.#ask(other))
+    let ask = nobody
+    const tree = this.#trees.get(name)
+    this.#attempt(name, () => {
+      if (tree !== undefined) ask = compileRule(tree, (other, place) => this.#ask(other, place))
+    })
     this.#open.pop()
     this.#asks.set(name, ask)
     return ask

@@ -110,11 +110,9 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
   let fault: unknown
   inflate.on('data', (bytes: Buffer) => out.push(bytes))
   inflate.on('error', (error) => (fault = error))
-  let hasEnded = false
-  inflate.on('end', () => (hasEnded = true))
   let given = 0
   try {
-    while (!hasEnded) {
+    while (!inflate.readableEnded) {
       const chunk = await input.next()
       if (chunk === undefined) throw new ZipError('TRUNCATED', 'the archive ends inside its file')
       const piece = chunk.subarray(0, PIECE)
@@ -123,7 +121,7 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
       await new Promise<void>((resolve) => inflate.write(piece, () => resolve()))
       if (fault !== undefined) throw new ZipError('CONTENT_DAMAGED', messageOf(fault))
       if (inflate.bytesWritten < given) {
-        if (!hasEnded) await once(inflate, 'end')
+        if (!inflate.readableEnded) await once(inflate, 'end')
         input.giveBack(piece.subarray(piece.length - (given - inflate.bytesWritten)))
       }
       const ready = out

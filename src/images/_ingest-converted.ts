@@ -26,9 +26,11 @@ const CONVERTIBLE: ReadonlySet<string> = new Set([
   'vdi',
 ])
 
-/** Whether content that is declared so is made into another format; all other is stored as it is. */
+/** Whether content that is declared so is made into another format (of an OVA: its first disk); all other is stored as it is. */
 export function isConverted({ convertTo, diskFormat, containerFormat }: IngestPlan): boolean {
-  if (convertTo === undefined || containerFormat !== 'bare') return false
+  if (convertTo === undefined) return false
+  if (containerFormat === 'ova') return true
+  if (containerFormat !== 'bare') return false
   const format = diskFormat === 'gpt' ? 'raw' : diskFormat
   return CONVERTIBLE.has(diskFormat) && format !== convertTo
 }
@@ -128,7 +130,7 @@ async function importDisk(
     },
     discard: () => target.discard(),
   }
-  const claim = claimOf({ ...plan, requireMatch: plan.requireMatch })
+  const claim = plan.containerFormat === 'ova' ? 'ova' : claimOf(plan)
   const limits = { unpackedSize: maxSize }
   const options = { name, writer, claim, digest: false, digests, spoolDirectory, limits }
   try {

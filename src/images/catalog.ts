@@ -52,6 +52,7 @@ export interface ImageFilter {
   }[]
   /** All of them. */
   readonly tags?: readonly string[]
+  /** Default: all that the viewer sees but community images of others, which must be asked for. */
   readonly visibility?: Visibility | 'all'
   /** Of images shared with the viewer. Default `accepted`. */
   readonly memberStatus?: MemberStatus | 'all'
@@ -69,7 +70,7 @@ export interface ImageFilter {
 export interface ImageQuery {
   readonly viewer: Viewer
   readonly filter: ImageFilter
-  /** `id` breaks ties, in the direction of the last key. */
+  /** `id` breaks ties, in the direction of the last key. Nothing sorts before all values. Default: newest first. */
   readonly sort: readonly Sort[]
   readonly limit: number
   /** The image behind which the page begins, as it is now. */
@@ -79,14 +80,18 @@ export interface ImageQuery {
 /** What may change of a record. `updatedAt` and `revision` change by themselves. */
 export type ImageChange = Partial<
   Omit<Image, 'id' | 'createdAt' | 'updatedAt' | 'revision' | 'locations'>
->
+> & {
+  /** Bytes of it that are staged: 0 once they are the image's, or gone. Only `usage` tells of it. */
+  readonly stagedSize?: number
+}
 
 /** What a project holds, for quotas. */
 export interface Usage {
+  /** Images that are not deleted, at once or after a delay. */
   readonly count: number
   /** Bytes in stores; each location counts. */
   readonly size: number
-  /** Images that are being uploaded, and bytes that are staged. */
+  /** Images that are saving, uploading or importing, or being copied to stores; and bytes that are staged. */
   readonly uploading: number
   readonly staged: number
 }
@@ -128,7 +133,7 @@ export interface Catalog {
   usage(project: string | null, tx?: Tx): Promise<Usage>
 
   /** Things kept beside an image, by kind (`map`: the serialised `DiskMap` of its golden). */
-  readAttachment(id: string, kind: string): Promise<Uint8Array | undefined>
+  readAttachment(id: string, kind: string, tx?: Tx): Promise<Uint8Array | undefined>
   writeAttachment(tx: Tx, id: string, kind: string, bytes: Uint8Array): Promise<void>
   removeAttachment(tx: Tx, id: string, kind: string): Promise<void>
 }

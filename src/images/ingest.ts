@@ -5,6 +5,7 @@
  */
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
+import { MiB } from '../base/units.ts'
 import { DigestThreads } from '../bytes/digest-threads.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
 import type { Finding } from '../formats/finding.ts'
@@ -104,6 +105,8 @@ export async function ingest(
   return toIngested(await store(content, intake), plan, arrived)
 }
 
+export type Ingest = typeof ingest
+
 /** The content without its compression, if that is wanted and there is one. */
 async function unpacked(
   chunks: AsyncIterable<Uint8Array>,
@@ -113,7 +116,10 @@ async function unpacked(
     return { content: chunks, containerFormat }
   const { packing, content } = await sniff(chunks)
   if (packing !== undefined)
-    return { content: unpackStream(content, packing, { name, maxSize }), containerFormat: 'bare' }
+    return {
+      content: unpackStream(content, packing, { name, maxSize: maxSize + MiB }),
+      containerFormat: 'bare',
+    }
   if (containerFormat === 'bare') return { content, containerFormat }
   throw new Failure('FORMAT_MISMATCH', `${name} is said to be compressed, and is not`)
 }

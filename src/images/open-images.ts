@@ -5,6 +5,7 @@ import type { Ledger } from '../tasks/ledger.ts'
 import type { Catalog, ImageChange } from './catalog.ts'
 import type { Image, Location, Member } from './image.ts'
 import type { Images, NewImage } from './images.ts'
+import { openStaged } from './staged.ts'
 import { checkMove } from './status.ts'
 
 /** The hidden task that removes objects of deleted images. Its input: `{ objects: [{ store, key }] }`. */
@@ -227,14 +228,19 @@ class OpenImages implements Images {
   /** Removes the record; what it named is removed by a task, whose id is given. */
   async #remove(tx: Tx, image: Image): Promise<string | undefined> {
     checkMove(image, 'deleted')
-    await this.#parts.catalog.remove(tx, image.id)
-    return await this.#removeObjects(tx, image, image.locations)
+    const { catalog } = this.#parts
+    const staged = await openStaged(catalog).find(image.id, tx)
+    await catalog.remove(tx, image.id)
+    return await this.#removeObjects(tx, image, [
+      ...image.locations,
+      ...(staged ? [staged.object] : []),
+    ])
   }
 
   async #removeObjects(
     tx: Tx,
     { owner }: Image,
-    locations: readonly Location[],
+    locations: readonly Pick<Location, 'store' | 'key'>[],
   ): Promise<string | undefined> {
     if (locations.length === 0) return undefined
     const { ledger, context } = this.#parts

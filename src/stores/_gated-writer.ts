@@ -50,7 +50,8 @@ export class GatedWriter implements Required<ObjectWriter> {
   async finish(size: number): Promise<void> {
     try {
       await this.#during('finishing', async () => {
-        if (!Number.isSafeInteger(size) || size < this.#end)
+        const drops = size < this.#end && !this.#place.anyOrder
+        if (!Number.isSafeInteger(size) || size < 0 || drops)
           throw new RangeError(`an object of ${this.#end} bytes cannot end at byte ${size}`)
         if (!this.#place.anyOrder) await this.#putZeros(this.#end, size - this.#end)
         await this.#below.finish(size)

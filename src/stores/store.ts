@@ -83,7 +83,8 @@ export interface ObjectWriter extends AsyncDisposable {
   zeros?(offset: number, length: number): Promise<void>
   /**
    * Gives it its size (what was not written is zeros), and makes it stand for good, also after a power failure.
-   * Never less than was written; where writes go in order, the gate has written every byte before.
+   * What was written behind `size`, where any order is taken, is dropped; where writes go in order, it is never less
+   * than was written, and the gate has written every byte before.
    */
   finish(size: number): Promise<void>
   /** Gives up, and leaves nothing. */

@@ -12,7 +12,7 @@ import { memorySource, type Source } from '../../bytes/source.ts'
 import { askWeb, type WebRules } from '../../bytes/web-request.ts'
 import { Type } from '../../schema/type.ts'
 import { FIRST_WINDOW, RangedSource } from '../_ranged-source.ts'
-import { StreamedSource } from '../_streamed-source.ts'
+import { UnrangedSource } from '../_unranged-source.ts'
 import { asWebFailure, contentOf, rangeOf } from '../_web-content.ts'
 import { defineStoreDriver, type DriverStore } from '../store.ts'
 
@@ -73,7 +73,7 @@ class HttpStore implements DriverStore {
     const first = await ask({ range: `bytes=0-${FIRST_WINDOW - 1}` })
     const content = contentOf(url, first)
     if (content && first.statusCode === 200)
-      return new StreamedSource(content, ask, { first, silenceMs: this.#silenceMs })
+      return new UnrangedSource(content, ask, { first, silenceMs: this.#silenceMs })
     if (content && rangeOf(first)?.start === 0) return new RangedSource(content, ask, first)
     first.destroy()
     if (content?.size === 0) return memorySource(new Uint8Array(), url)

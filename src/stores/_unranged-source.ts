@@ -6,7 +6,7 @@ import { asWebFailure, type AskContent, checkSame, type WebContent } from './_we
  * Content of a server that gives no ranges: quick for who reads it from its start to its end; who goes back
  * waits until it has come once more.
  */
-export class StreamedSource implements Source {
+export class UnrangedSource implements Source {
   readonly name: string
   readonly size: number
   readonly #content: WebContent

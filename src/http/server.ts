@@ -9,9 +9,14 @@ import { toRefusal } from './_refusal.ts'
 import { withoutVersion } from './_version-path.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imageListRoutes } from './routes/image-list.ts'
+import { imagePatchRoutes } from './routes/image-patch.ts'
 import { imageRoutes } from './routes/images.ts'
+import { memberRoutes } from './routes/members.ts'
 import { metadefContentRoutes } from './routes/metadef-contents.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
+import { schemaRoutes } from './routes/schemas.ts'
+import { tagRoutes } from './routes/tags.ts'
+import { versionRoutes } from './routes/versions.ts'
 
 /** Adds the routes of one resource. */
 export type Routes = (app: FastifyInstance, service: Service) => void
@@ -19,8 +24,13 @@ export type Routes = (app: FastifyInstance, service: Service) => void
 /** Every resource, one line each. */
 const ROUTES: readonly Routes[] = [
   healthRoutes,
+  versionRoutes,
+  schemaRoutes,
   imageRoutes,
   imageListRoutes,
+  imagePatchRoutes,
+  tagRoutes,
+  memberRoutes,
   metadefRoutes,
   metadefContentRoutes,
 ]

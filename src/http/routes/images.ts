@@ -7,6 +7,7 @@ import { baseUrlOf } from '../_base-url.ts'
 import { readJsonObject } from '../_body.ts'
 import { openDoor } from '../_door.ts'
 import { openImageView } from '../_image-view.ts'
+import { readSiteProperties } from '../_site-schema.ts'
 import { checkNewImage, parseNewImage } from '../_new-image.ts'
 
 const IMAGE = '/v2/images/:image_id'
@@ -16,7 +17,8 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
   const { images, config, stores, imports } = service
   const door = openDoor(service)
   const view = openImageView(service)
-  const checks = imageChecks(config.image)
+  const site = readSiteProperties(config.image)
+  const checks = { ...imageChecks(config.image, site), required: site.required }
 
   app.post(
     '/v2/images',

@@ -88,21 +88,6 @@ export function canSeeImage(
   return policy.allows('get_image', caller, imageTarget(image, caller))
 }
 
-/**
- * Lets the caller pass who sees the image and whom each of the rules allows.
- * Fails with IMAGE_NOT_FOUND (it is not seen), FORBIDDEN.
- */
-export function guardImage(
-  policy: Policy,
-  caller: Caller,
-  image: GuardedImage,
-  isMember: boolean,
-  ...rules: readonly RuleName[]
-): void {
-  if (!canSeeImage(policy, caller, image, isMember)) throw noImage(image.id)
-  if (rules.length > 0) guard(policy, caller, imageTarget(image, caller), ...rules)
-}
-
 /** Lets the caller pass whom each of the rules allows. Fails with FORBIDDEN. */
 export function guard(
   policy: Policy,

@@ -16,6 +16,7 @@ import { metadefContentRoutes } from './routes/metadef-contents.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { tagRoutes } from './routes/tags.ts'
+import { usageRoutes } from './routes/usage.ts'
 import { versionRoutes } from './routes/versions.ts'
 
 /** Adds the routes of one resource. */
@@ -33,6 +34,7 @@ const ROUTES: readonly Routes[] = [
   memberRoutes,
   metadefRoutes,
   metadefContentRoutes,
+  usageRoutes,
 ]
 
 const MAX_HEADERS = 64 * KiB

@@ -178,6 +178,11 @@ export const FAILURES = {
 
   // Stores
   STORE_UNKNOWN: { status: 400, exit: 2, title: 'No store of this name' },
+  IMPORT_STORE_UNKNOWN: {
+    status: 409,
+    exit: 2,
+    title: 'An import names a store that takes no data',
+  },
   STORE_READ_ONLY: { status: 410, exit: 1, title: 'The store takes no data' },
   STORE_DENIED: { status: 503, exit: 1, title: 'The store refused us' },
   STORE_FULL: { status: 413, exit: 1, title: 'The store is full' },

@@ -6,8 +6,12 @@
 import type { TSchema } from 'typebox'
 import type { Caller } from '../access/caller.ts'
 import type { Context } from '../base/context.ts'
+import type { DownloadOptions } from '../bytes/download.ts'
+import type { Keystone } from '../clouds/cloud.ts'
 import type { Ingested } from '../images/ingest.ts'
 import type { Image } from '../images/image.ts'
+import type { StagedData } from '../images/staged.ts'
+import type { Stores } from '../stores/store.ts'
 
 /** A way to bring data. */
 export interface ImportMethod<Parameters = never> {
@@ -23,9 +27,27 @@ export interface ImportMethod<Parameters = never> {
    * the work will need, which are kept until it ended, and shown to nobody.
    * Fails with REQUEST_INVALID, and whatever fits.
    */
-  check?(parameters: Parameters, image: Image, caller: Caller): Promise<string | undefined>
+  check?(asked: MethodAsked<Parameters>, scene: MethodScene): Promise<string | undefined>
   /** The data. Called again, from the start, when the work is begun anew. Who opens it closes it. */
-  open(work: MethodWork<Parameters>, context: Context): Promise<ImportData>
+  open(work: MethodWork<Parameters>, scene: MethodScene, context: Context): Promise<ImportData>
+}
+
+/** What methods find things with. */
+export interface MethodScene {
+  readonly stores: Stores
+  readonly staged: Pick<StagedData, 'find'>
+  /** How, and where, the web may be asked for what users name. */
+  readonly web: DownloadOptions
+  /** Keystone as whoever asked, by the token it came with; undefined where there is none. */
+  readonly openKeystone: ((token: string, projectId: string | null) => Keystone) | undefined
+  /** Prefixes of properties that come with an image of another service. */
+  readonly copiedProperties: readonly string[]
+}
+
+export interface MethodAsked<Parameters> {
+  readonly parameters: Parameters
+  readonly image: Image
+  readonly caller: Caller
 }
 
 export interface MethodWork<Parameters> {
@@ -63,7 +85,4 @@ export interface StandingData extends AsyncDisposable {
 }
 
 /** Where data stands: a configured store, and its name there. */
-export interface StoredObject {
-  readonly store: string
-  readonly key: string
-}
+export type StoredObject = { readonly store: string; readonly key: string }

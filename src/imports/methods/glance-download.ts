@@ -1,17 +1,10 @@
 import { Failure, messageOf } from '../../base/failure.ts'
 import { MiB } from '../../base/units.ts'
-import { type Download, type DownloadOptions, openDownload } from '../../bytes/download.ts'
+import { type Download, openDownload } from '../../bytes/download.ts'
 import type { WebRules } from '../../bytes/web-request.ts'
 import type { CloudInterface, Keystone } from '../../clouds/cloud.ts'
 import { Type } from '../../schema/type.ts'
-import type { ImportMethod } from '../method.ts'
-
-export interface GlanceDownloadParts extends Omit<DownloadOptions, 'rules' | 'headers'> {
-  /** Keystone for whoever asked, by the token it came with; undefined where there is none. */
-  readonly openKeystone: ((token: string, projectId: string | null) => Keystone) | undefined
-  /** Prefixes of properties that are copied. */
-  readonly properties: readonly string[]
-}
+import type { ImportMethod, MethodScene } from '../method.ts'
 
 interface Parameters {
   readonly glance_image_id: string
@@ -26,55 +19,57 @@ const CATALOGUE: WebRules = { checkUrl: () => {}, checkAddress: () => {} }
 const MAX_RECORD = 4 * MiB
 
 /** Data of an image of another region, fetched from its image service as whoever asks for it. */
-export function glanceDownload(parts: GlanceDownloadParts): ImportMethod<Parameters> {
-  const { openKeystone, properties: prefixes, ...download } = parts
-  const keystoneFor = (token: string | undefined, projectId: string | null): Keystone => {
-    if (openKeystone !== undefined && token !== undefined) return openKeystone(token, projectId)
-    throw new Failure(
-      'REQUEST_INVALID',
-      'glance-download finds the other image service by the caller’s token of Keystone; there is none',
-    )
-  }
-  return {
-    name: 'glance-download',
-    summary: 'data of an image of another region',
-    options: Type.Object({
-      glance_image_id: Type.String({ pattern: UUID, description: 'of the image there' }),
-      glance_region: Type.String({ minLength: 1, maxLength: 255, description: 'where it is' }),
-      glance_service_interface: Type.Optional(
-        Type.Union([Type.Literal('public'), Type.Literal('internal'), Type.Literal('admin')], {
-          description: 'which of the addresses of the service; default public',
-        }),
-      ),
-    }),
-    from: 'queued',
-    check: async (_, image, { token, projectId }) => {
-      await using keystone = keystoneFor(token, projectId)
-      void keystone
-      return token
-    },
-    open: async ({ parameters, secret, projectId }, context) => {
-      await using keystone = keystoneFor(secret, projectId)
-      const endpoint = await keystone.endpoint({
-        service: 'image',
-        region: parameters.glance_region,
-        interface: parameters.glance_service_interface ?? 'public',
-      })
-      const base = `${endpoint.replace(/\/v2\/?$/, '')}/v2/images/${parameters.glance_image_id}`
-      const headers = { 'x-auth-token': await keystone.token() }
-      const options = { ...download, rules: CATALOGUE, headers }
-      const record = await readRecord(await openDownload(base, options, context), base)
-      const { size, stream, cancel } = await openDownload(`${base}/file`, options, context)
-      return {
-        kind: 'arriving',
-        stream,
-        size: size ?? sizeOf(record),
-        expected: digestOf(record),
-        properties: pickProperties(record, prefixes),
-        [Symbol.asyncDispose]: async () => cancel(),
-      }
-    },
-  }
+export const glanceDownload: ImportMethod<Parameters> = {
+  name: 'glance-download',
+  summary: 'data of an image of another region',
+  options: Type.Object({
+    glance_image_id: Type.String({ pattern: UUID, description: 'of the image there' }),
+    glance_region: Type.String({ minLength: 1, maxLength: 255, description: 'where it is' }),
+    glance_service_interface: Type.Optional(
+      Type.Union([Type.Literal('public'), Type.Literal('internal'), Type.Literal('admin')], {
+        description: 'which of the addresses of the service; default public',
+      }),
+    ),
+  }),
+  from: 'queued',
+  check: async ({ caller }, scene) => {
+    await using keystone = keystoneFor(scene, caller.token, caller.projectId)
+    void keystone
+    return caller.token
+  },
+  open: async ({ parameters, secret, projectId }, scene, context) => {
+    await using keystone = keystoneFor(scene, secret, projectId)
+    const endpoint = await keystone.endpoint({
+      service: 'image',
+      region: parameters.glance_region,
+      interface: parameters.glance_service_interface ?? 'public',
+    })
+    const base = `${endpoint.replace(/\/v2\/?$/, '')}/v2/images/${parameters.glance_image_id}`
+    const headers = { 'x-auth-token': await keystone.token() }
+    const options = { ...scene.web, rules: CATALOGUE, headers }
+    const record = await readRecord(await openDownload(base, options, context), base)
+    const { size, stream, cancel } = await openDownload(`${base}/file`, options, context)
+    return {
+      kind: 'arriving',
+      stream,
+      size: size ?? sizeOf(record),
+      expected: digestOf(record),
+      properties: pickProperties(record, scene.copiedProperties),
+      [Symbol.asyncDispose]: async () => cancel(),
+    }
+  },
+}
+
+function keystoneFor(
+  { openKeystone }: MethodScene,
+  token: string | undefined,
+  projectId: string | null,
+): Keystone {
+  if (openKeystone !== undefined && token !== undefined) return openKeystone(token, projectId)
+  throw new Failure(
+    'REQUEST_INVALID',
+    'glance-download finds the other image service by the caller’s token of Keystone; there is none',
+  )
 }
 
 async function readRecord(download: Download, url: string): Promise<Record<string, unknown>> {

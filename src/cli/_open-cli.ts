@@ -14,10 +14,14 @@ interface CommonOptions {
 }
 
 /** What the subcommand is given: configuration, context with Ctrl-C as its signal, and the terminal. */
-export function openCli(options: CommonOptions, setExit: (code: number) => void): Cli {
+export function openCli(
+  options: CommonOptions,
+  setExit: (code: number) => void,
+  settings: Readonly<Record<string, unknown>> = {},
+): Cli {
   const configuration = loadConfig({
     file: options.config,
-    ...(options.verbose ? { flags: { log_level: 'debug' as const } } : {}),
+    flags: { ...settings, ...(options.verbose && { log_level: 'debug' }) },
   })
   const json = options.json ?? false
   const terminal =

@@ -33,5 +33,8 @@ export interface CommandModule {
   define(command: Command, argv: readonly string[], openCli: OpenCli): void | Promise<void>
 }
 
-/** Makes the `Cli` out of the common options, which every subcommand has. */
-export type OpenCli = (command: Command) => Cli
+/**
+ * Makes the `Cli` out of the common options, which every subcommand has. `settings` are those that the
+ * subcommand's own flags give; what is undefined among them is left as it is.
+ */
+export type OpenCli = (command: Command, settings?: Readonly<Record<string, unknown>>) => Cli

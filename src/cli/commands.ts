@@ -45,6 +45,16 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/boot-test.ts'),
   },
   {
+    name: 'serve',
+    summary: 'run the image service: OpenStack’s Image API, every format of every image',
+    load: () => import('./commands/serve.ts'),
+  },
+  {
+    name: 'image',
+    summary: 'list, create, import and save images, here or in a cloud',
+    load: () => import('./commands/image.ts'),
+  },
+  {
     name: 'view',
     summary: 'serve an image over HTTP in every format, with no conversion',
     load: () => import('./commands/view.ts'),

@@ -35,8 +35,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const { openCli } = await import('./_open-cli.ts')
     const words = argv.slice(argv.indexOf(entry.name) + 1)
     const module = await entry.load()
-    await module.define(command, words, (chosen) =>
-      openCli(chosen.optsWithGlobals(), (code) => (exitCode = code)),
+    await module.define(command, words, (chosen, settings) =>
+      openCli(chosen.optsWithGlobals(), (code) => (exitCode = code), settings),
     )
     addCommonOptions(command)
   }

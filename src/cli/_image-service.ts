@@ -1,0 +1,70 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { ImageClient } from '../api/client.ts'
+import { openstackFromEnvironment } from '../app/config.ts'
+import { systemCode } from '../base/failure.ts'
+import type { Cli } from './cli.ts'
+
+/** Which service is meant. */
+export interface ServiceFlags {
+  osCloud?: string
+  endpoint?: string
+  local?: boolean
+  dataDir?: string
+}
+
+/** Adds the flags that say which image service is meant. */
+export function addServiceOptions(command: Command): Command {
+  return command
+    .option('--data-dir <directory>', 'the embedded service’s directory (see `ingot config show`)')
+    .option(
+      '--os-cloud <name>',
+      'an OpenStack cloud of clouds.yaml, instead of the embedded service',
+    )
+    .option('--endpoint <url>', 'an image service that asks for no token')
+    .option('--local', 'the embedded service, whatever OS_… variables say')
+}
+
+/**
+ * A client of the image service that is meant: of a cloud, if `--os-cloud` or the environment (`OS_CLOUD`,
+ * `OS_AUTH_URL`) names one, as OpenStack's own clients read them; else of the embedded one, which
+ * runs in this process for as long as the client is open.
+ */
+export async function openImageService(flags: ServiceFlags, cli: Cli): Promise<ImageClient> {
+  const { openImageClient } = await import('../api/client.ts')
+  if (flags.endpoint !== undefined)
+    return openImageClient({ endpoint: flags.endpoint }, cli.context)
+  const environment = flags.local ? {} : openstackFromEnvironment()
+  const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
+  if (flags.osCloud !== undefined || names.some((name) => environment[name] !== undefined))
+    return await openCloudClient(flags.osCloud, environment, cli)
+  return await openEmbedded(cli)
+}
+
+/** The embedded service in this process, and a client that speaks to it over a socket file of its own. */
+async function openEmbedded(cli: Cli): Promise<ImageClient> {
+  const [{ openImageClient }, { openService }, { createServer }] = await Promise.all([
+    import('../api/client.ts'),
+    import('../app/open-service.ts'),
+    import('../http/server.ts'),
+  ])
+  await using opened = new AsyncDisposableStack()
+  const { config } = cli.configuration
+  // Whoever runs the command owns the directory: no token says more than that.
+  const service = opened.use(
+    await openService({ ...config, auth: { mode: 'none' } }, cli.context, { role: 'command' }),
+  )
+  const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
+  opened.defer(async () => await rm(directory, { recursive: true, force: true }))
+  const socketPath = join(directory, 'socket')
+  const server = createServer(service)
+  opened.defer(async () => await server.close())
+  await server.listen({ path: socketPath })
+  const client = opened.use(
+    openImageClient({ endpoint: 'http://localhost', socketPath }, cli.context),
+  )
+  const closing = opened.move()
+  return { ...client, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+}

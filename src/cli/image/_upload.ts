@@ -1,0 +1,71 @@
+import { open } from 'node:fs/promises'
+import type { ImageClient, WireImage, WireTask } from '../../api/client.ts'
+import { asFileFailure, Failure } from '../../base/failure.ts'
+import { MiB } from '../../base/units.ts'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Context } from '../../base/context.ts'
+
+/** Puts the data of a file, or of standard input (`-`), to an image; what goes is told as progress. */
+export async function uploadFile(
+  client: ImageClient,
+  id: string,
+  path: string,
+  to: 'file' | 'stage',
+  options: { readonly store?: string | undefined },
+  context: Context,
+): Promise<void> {
+  if (path === '-')
+    return await client.upload(id, to, {
+      ...options,
+      size: undefined,
+      stream: counted(process.stdin, undefined, context),
+    })
+  const file = await open(path).catch((error: unknown) => {
+    throw asFileFailure(error, path)
+  })
+  try {
+    const { size } = await file.stat()
+    const stream = file.createReadStream({ highWaterMark: MiB, autoClose: false })
+    await client.upload(id, to, { ...options, size, stream: counted(stream, size, context) })
+  } finally {
+    await file.close()
+  }
+}
+
+async function* counted(
+  stream: AsyncIterable<Uint8Array>,
+  total: number | undefined,
+  { progress }: Context,
+): AsyncGenerator<Uint8Array> {
+  let done = 0
+  for await (const chunk of stream) {
+    yield chunk
+    done += chunk.length
+    progress({ kind: 'bytes', name: 'upload', done, ...(total !== undefined && { total }) })
+  }
+}
+
+const POLL_MS = 250
+
+/**
+ * Waits until the image's import has ended. Fails with what its task says, as IMAGE_STATE; with INTERRUPTED
+ * when we are told to stop: the import goes on.
+ */
+export async function followImport(
+  client: ImageClient,
+  id: string,
+  { progress, signal }: Context,
+): Promise<WireImage> {
+  let last = ''
+  for (;;) {
+    const task: WireTask | undefined = (await client.tasks(id)).at(-1)
+    if (task?.status === 'failure')
+      throw new Failure('IMAGE_STATE', `the import failed: ${task.message}`)
+    if (task === undefined || task.status === 'success') return await client.show(id)
+    if (task.message !== last) progress({ kind: 'phase', name: 'import', detail: task.message })
+    last = task.message
+    await wait(POLL_MS, undefined, { signal }).catch(() => {
+      throw new Failure('INTERRUPTED', `interrupted; the import of ${id} goes on`)
+    })
+  }
+}

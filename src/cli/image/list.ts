@@ -1,0 +1,53 @@
+import type { WireImage } from '../../api/client.ts'
+import type { ServiceFlags } from '../_image-service.ts'
+import { formatImages } from './_describe-image.ts'
+import { collect, type DefineImageCommand, subcommand, withService } from './_subcommand.ts'
+
+interface ListFlags extends ServiceFlags {
+  name?: string
+  status?: string
+  visibility?: string
+  tag?: readonly string[]
+  property?: readonly string[]
+  hidden?: boolean
+  sort?: string
+}
+
+/** `ingot image list`. */
+export const defineList: DefineImageCommand = (image, openCli) => {
+  subcommand(image, 'list', 'list images')
+    .option('--name <name>', 'only those of this name')
+    .option('--status <status>', 'only those of this status')
+    .option('--visibility <visibility>', 'public, community, shared, private, or all')
+    .option('--tag <tag>', 'only those with this tag; may be said again', collect)
+    .option('--property <name=value>', 'only those with this property; may be said again', collect)
+    .option('--hidden', 'those that are hidden, instead of the others')
+    .option('--sort <key[:asc|desc],…>', 'for example name:asc,size:desc')
+    .action(async (flags: ListFlags) => {
+      await withService(image, openCli, flags, async (client, cli) => {
+        const images: WireImage[] = []
+        for await (const one of client.list(toQuery(flags))) images.push(one)
+        if (cli.json) cli.print(JSON.stringify(images))
+        else if (images.length === 0) cli.say('no images')
+        else cli.print(formatImages(images))
+      })
+    })
+}
+
+function toQuery(flags: ListFlags): Record<string, string | readonly string[]> {
+  const { name, status, visibility, tag, property = [], hidden, sort } = flags
+  const pairs = property.map((text) => {
+    const [key = '', ...value] = text.split('=')
+    return [key, value.join('=')]
+  })
+  return {
+    limit: '200',
+    ...(name !== undefined && { name: `in:"${name.replaceAll('"', '\\"')}"` }),
+    ...(status !== undefined && { status }),
+    ...(visibility !== undefined && { visibility }),
+    ...(tag !== undefined && { tag }),
+    ...(hidden === true && { os_hidden: 'true' }),
+    ...(sort !== undefined && { sort }),
+    ...Object.fromEntries(pairs),
+  }
+}

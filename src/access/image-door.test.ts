@@ -3,9 +3,9 @@ import { describe, it } from 'node:test'
 import { failsWith } from '../testing/fails-with.ts'
 import type { Caller } from './caller.ts'
 import {
-  canSeeImage,
   dependsOnMembership,
   guard,
+  guardImage,
   type GuardedImage,
   imageTarget,
   isReachable,
@@ -69,10 +69,33 @@ describe('the door before images', () => {
   it('cannot be opened wider by a rule, only closed further', () => {
     const open = makePolicy({ get_image: '@' })
     const closed = makePolicy({ get_image: '!' })
-    assert.ok(!canSeeImage(open, reader, image('q', 'private'), false))
-    assert.ok(canSeeImage(open, caller('p'), image('q', 'public'), false))
-    assert.ok(!canSeeImage(closed, reader, image('p', 'private'), false))
-    assert.ok(!canSeeImage(policy, caller('p'), image('p', 'private'), false), 'no role at all')
+    const hidden = failsWith('IMAGE_NOT_FOUND')
+    assert.throws(() => guardImage(open, reader, image('q', 'private'), false), hidden)
+    guardImage(open, caller('p'), image('q', 'public'), false)
+    assert.throws(() => guardImage(closed, reader, image('p', 'private'), false), hidden)
+    assert.throws(() => guardImage(policy, caller('p'), image('p', 'private'), false), hidden)
+  })
+
+  it('refuses what one may not do with an image that one sees, and hides it from who may not see it', () => {
+    const shown = image('q', 'public')
+    assert.throws(
+      () => guardImage(policy, reader, shown, false, 'delete_image'),
+      failsWith('FORBIDDEN'),
+    )
+    assert.throws(
+      () => guardImage(policy, caller('p'), shown, false, 'delete_image'),
+      failsWith('IMAGE_NOT_FOUND'),
+    )
+    guardImage(policy, caller('q', 'member'), shown, false, 'delete_image')
+  })
+
+  it('lets a service do what it may with an image that it has no role to see', () => {
+    const service = caller('s', 'service')
+    guardImage(policy, service, image('q', 'public'), false, 'fetch_image_location')
+    assert.throws(
+      () => guardImage(policy, service, image('q', 'private'), false, 'fetch_image_location'),
+      failsWith('IMAGE_NOT_FOUND'),
+    )
   })
 
   it('tells rules that who reaches somebody else’s shared image is a member of it', () => {
@@ -92,7 +115,7 @@ describe('the door before images', () => {
     const target = imageTarget(image('q', 'public'), reader)
     guard(policy, reader, target, 'get_image')
     assert.throws(
-      () => guard(policy, reader, target, 'get_image', 'download_image'),
+      () => guard(policy, reader, target, 'download_image'),
       (error: Error) => {
         assert.match(error.message, /download_image/)
         return failsWith('FORBIDDEN')(error)

@@ -77,29 +77,34 @@ export function imageTarget(image: GuardedImage, caller: Caller): Target {
   }
 }
 
-/** Whether the caller sees the image: it is within reach, and rule `get_image` allows it. */
-export function canSeeImage(
+/**
+ * Lets the caller pass who reaches the image, and whom the rule allows it; gives what other rules are to be told. Who
+ * reaches it and may not so much as see it (rule `get_image`) does not learn that it is there.
+ * Fails with IMAGE_NOT_FOUND, FORBIDDEN.
+ */
+export function guardImage(
   policy: Policy,
   caller: Caller,
   image: GuardedImage,
   isMember: boolean,
-): boolean {
-  if (!isReachable(image, caller, isMember)) return false
-  return policy.allows('get_image', caller, imageTarget(image, caller))
+  rule: RuleName = 'get_image',
+): Target {
+  if (!isReachable(image, caller, isMember)) throw noImage(image.id)
+  const target = imageTarget(image, caller)
+  if (policy.allows(rule, caller, target)) return target
+  if (rule === 'get_image' || !policy.allows('get_image', caller, target)) throw noImage(image.id)
+  throw refusal(rule)
 }
 
-/** Lets the caller pass whom each of the rules allows. Fails with FORBIDDEN. */
-export function guard(
-  policy: Policy,
-  caller: Caller,
-  target: Target,
-  ...rules: readonly RuleName[]
-): void {
-  for (const rule of rules)
-    if (!policy.allows(rule, caller, target))
-      throw new Failure('FORBIDDEN', `You are not authorized to complete ${rule} action.`, {
-        details: { rule },
-      })
+/** Lets the caller pass whom the rule allows it. Fails with FORBIDDEN. */
+export function guard(policy: Policy, caller: Caller, target: Target, rule: RuleName): void {
+  if (!policy.allows(rule, caller, target)) throw refusal(rule)
+}
+
+function refusal(rule: RuleName): Failure {
+  return new Failure('FORBIDDEN', `You are not authorized to complete ${rule} action.`, {
+    details: { rule },
+  })
 }
 
 /** The same for one that does not exist and one that the caller may not know of. */

@@ -7,13 +7,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, Target } from '../access/caller.ts'
 import type { RuleName } from '../access/default-rules.ts'
-import {
-  canSeeImage,
-  dependsOnMembership,
-  guard,
-  imageTarget,
-  noImage,
-} from '../access/image-door.ts'
+import { dependsOnMembership, guard, guardImage, noImage } from '../access/image-door.ts'
 import type { Service } from '../app/service.ts'
 import type { Image } from '../images/image.ts'
 
@@ -64,8 +58,7 @@ export function openDoor(service: Service): Door {
     image: (rule, work) =>
       known(async ({ request, reply, caller }) => {
         const { image_id: id = '' } = request.params as { image_id?: string }
-        const { image, target } = await findImage({ service, caller }, id)
-        if (rule !== undefined) checkAllowed({ service, caller }, rule, target)
+        const { image, target } = await findImage({ service, caller }, id, rule)
         return await work({ request, reply, caller, service, image, target })
       }),
   }
@@ -78,10 +71,11 @@ export function checkAllowed({ service, caller }: Asking, rule: RuleName, target
   guard(service.policy, caller, target, rule)
 }
 
-/** The image, if the caller sees it. Fails with IMAGE_NOT_FOUND. */
+/** The image, if the caller sees it, and the rule allows it. Fails with IMAGE_NOT_FOUND, FORBIDDEN. */
 export async function findImage(
   { service, caller }: Asking,
   id: string,
+  rule?: RuleName,
 ): Promise<{ image: Image; target: Target }> {
   const { catalog, policy } = service
   const image = await catalog.get(id)
@@ -91,8 +85,7 @@ export async function findImage(
     caller.projectId !== null &&
     dependsOnMembership(image, caller) &&
     (await catalog.member(id, caller.projectId)) !== undefined
-  if (!canSeeImage(policy, caller, image, isMember)) throw noImage(id)
-  return { image, target: imageTarget(image, caller) }
+  return { image, target: guardImage(policy, caller, image, isMember, rule) }
 }
 
 function whoAsks({ authenticator }: Service, { headers, id }: FastifyRequest) {

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import type { RuleName } from '../access/default-rules.ts'
 import type { Service } from '../app/service.ts'
 import { Failure } from '../base/failure.ts'
 import type { Namespace } from '../metadefs/metadefs.ts'
@@ -17,7 +18,7 @@ export interface NamespaceVisit extends Visit {
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 export type NamespaceDoor = (
-  rule: string,
+  rule: RuleName,
   work: (visit: NamespaceVisit) => Promise<unknown>,
 ) => Handler
 

@@ -22,7 +22,11 @@ const IDLE_IN_TRANSACTION_MS = 30_000
 const DUPLICATE_RUNS = 3
 
 const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE'
-const INT8 = types.builtins.INT8
+
+/** Whole numbers are numbers here, and so are their sums, which PostgreSQL has as `numeric`. */
+const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
+const parserOf: typeof types.getTypeParser = (oid: number, format?: 'text' | 'binary') =>
+  NUMBERS.has(oid) ? Number : types.getTypeParser(oid, format)
 
 export class PostgresDatabase implements Migratable {
   readonly kind = 'postgres'
@@ -49,10 +53,7 @@ export class PostgresDatabase implements Migratable {
       keepAlive: true,
       application_name: 'ingot',
       options: '-c default_transaction_read_only=on', // who writes says so
-      types: {
-        getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-          oid === INT8 ? Number : types.getTypeParser(oid, format as 'text'),
-      } as never,
+      types: { getTypeParser: parserOf },
     })
     const tell = (error: Error) => log.warn('database.connection-lost', { reason: error.message })
     pool.on('error', tell)

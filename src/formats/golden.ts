@@ -55,7 +55,8 @@ export async function adoptDisk(
   const scan = new DiskScan(from, signal, (end) => listener?.seen(end))
   const packed: Run[] = []
   try {
-    if (file.file === undefined) packed.push({ kind: 'packed', offset: 0, length: disk.size })
+    if (file.file === undefined)
+      for (const extent of disk.extents()) packed.push({ kind: 'packed', ...extent })
     else {
       listener?.guess(guessMap(disk, file.file, calls))
       for (const part of partsOf(disk, file.file, calls, packed)) {

@@ -14,8 +14,10 @@ export interface ServedView {
   /** Where the bytes of its pieces stand. They have to stay open until the answer is sent. */
   readonly origins: Readonly<Partial<Record<Origin, Source>>>
   readonly mediaType: string
-  /** Under which browsers save it. Any text: what a header cannot hold is replaced. */
-  readonly fileName: string
+  /** Under which browsers save it. Any text: what a header cannot hold is replaced. Left out: they choose. */
+  readonly fileName?: string | undefined
+  /** Taken for the request's Range header. */
+  readonly range?: string | undefined
 }
 
 /** What came of a request. */
@@ -41,7 +43,7 @@ const CHUNK = 512 * KiB
 export async function sendView(
   request: IncomingMessage,
   response: ServerResponse,
-  { view, origins, mediaType, fileName }: ServedView,
+  { view, origins, mediaType, fileName, range }: ServedView,
 ): Promise<Sent> {
   const { method, headers } = request
   if (method !== 'GET' && method !== 'HEAD')
@@ -52,14 +54,16 @@ export async function sendView(
   if (condition === 'unchanged') return end(request, response, 304, known)
 
   const mayBePart = method === 'GET' && isSameContent(headers, view.etag)
-  const wanted: Wanted = mayBePart ? parseRange(headers.range, view.length) : { kind: 'whole' }
+  const wanted: Wanted = mayBePart
+    ? parseRange(range ?? headers.range, view.length)
+    : { kind: 'whole' }
   if (wanted.kind === 'impossible')
     return end(request, response, 416, { ...known, 'Content-Range': `bytes */${view.length}` })
   const { from, to } = wanted.kind === 'part' ? wanted : { from: 0, to: view.length }
   const content = {
     ...known,
     'Content-Type': mediaType,
-    'Content-Disposition': toDisposition(fileName),
+    ...(fileName !== undefined && { 'Content-Disposition': toDisposition(fileName) }),
     'Content-Length': to - from,
     ...(wanted.kind === 'part' && { 'Content-Range': `bytes ${from}-${to - 1}/${view.length}` }),
   }

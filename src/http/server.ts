@@ -8,6 +8,7 @@ import { answerUnknown } from './_unknown-path.ts'
 import { toRefusal } from './_refusal.ts'
 import { withoutVersion } from './_version-path.ts'
 import { healthRoutes } from './routes/health.ts'
+import { imageDataRoutes } from './routes/image-data.ts'
 import { imageListRoutes } from './routes/image-list.ts'
 import { imagePatchRoutes } from './routes/image-patch.ts'
 import { imageRoutes } from './routes/images.ts'
@@ -29,6 +30,7 @@ const ROUTES: readonly Routes[] = [
   schemaRoutes,
   imageRoutes,
   imageListRoutes,
+  imageDataRoutes,
   imagePatchRoutes,
   tagRoutes,
   memberRoutes,

@@ -13,7 +13,7 @@ import type { DiskMap } from '../formats/disk-map.ts'
 import type { View, ViewFormat, ViewInput } from '../formats/view.ts'
 import { makeView, VIEW_FORMATS } from '../formats/views.ts'
 import { readVmdkDigest } from '../formats/vmdk-digest.ts'
-import { ClusterStores } from './_cluster-stores.ts'
+import { ClusterStores } from '../formats/cluster-stores.ts'
 import { type ListedFormat, type Listing, toPage } from './listing.ts'
 import { sendView, type ServedView } from './send-view.ts'
 

@@ -6,8 +6,8 @@ import {
   type ClusterStoreOptions,
   makeClusterStore,
   openClusterStore,
-} from '../formats/cluster-store.ts'
-import type { ClusterCodec } from '../formats/cluster-index.ts'
+} from './cluster-store.ts'
+import type { ClusterCodec } from './cluster-index.ts'
 
 type Making = Omit<ClusterStoreOptions, 'codec' | 'path'> & {
   /** A store is used again only for the same content. */

@@ -1,7 +1,5 @@
 import type { Caller, Target } from '../access/caller.ts'
 import type { Service } from '../app/service.ts'
-import { MiB } from '../base/units.ts'
-import { Recent } from '../bytes/recent.ts'
 import type { Image, Location } from '../images/image.ts'
 
 /** Images as the wire shows them, as JSON text; kept from one request to the next. */
@@ -10,26 +8,26 @@ export interface ImageView {
   textOf(image: Image, caller: Caller, target: Target): string
 }
 
-/** Characters of texts that are kept. */
-const KEPT = 64 * MiB
-
+/**
+ * Records are kept by the catalog, and are the same objects as long as they say the same: so the text of one
+ * is kept for as long as it is.
+ */
 export function openImageView({ config, policy, protections }: Service): ImageView {
   const { show_direct_url: showsUrl, show_multiple_locations: showsLocations } = config.image
-  const kept = new Recent<string, string>(KEPT)
+  const withUrls = new WeakMap<Image, string>()
+  const withoutUrls = new WeakMap<Image, string>()
   return {
     textOf(image, caller, target) {
       const maySeeUrls =
         (showsUrl || showsLocations) && policy.allows('get_image_location', caller, target)
       const urls = { directUrl: maySeeUrls && showsUrl, locations: maySeeUrls && showsLocations }
-      if (protections.active) {
-        const mayRead = (name: string) => protections.allows('read', name, caller)
-        return toText(image, urls, mayRead)
-      }
-      const key = `${image.id}${maySeeUrls ? '+' : ' '}${image.revision} ${image.createdAt.getTime()}`
-      const found = kept.get(key)
+      if (protections.active)
+        return toText(image, urls, (name) => protections.allows('read', name, caller))
+      const kept = maySeeUrls ? withUrls : withoutUrls
+      const found = kept.get(image)
       if (found !== undefined) return found
       const text = toText(image, urls)
-      kept.set(key, text, text.length + key.length)
+      kept.set(image, text)
       return text
     },
   }

@@ -1,4 +1,5 @@
 /** What is done with image records: created, changed, shared, deleted. Made by `openImages` (`open-images.ts`). */
+import type { Tx } from '../database/database.ts'
 import type { ImageChange } from './catalog.ts'
 import type { Image, Member, MemberStatus } from './image.ts'
 
@@ -22,8 +23,15 @@ export type NewImage = Pick<
 export interface Images {
   /** Queued, with no data. Fails with IMAGE_EXISTS, QUOTA_EXCEEDED. */
   create(image: NewImage): Promise<Image>
-  /** Makes `change` of the record as it is in the transaction. Fails with IMAGE_NOT_FOUND and with what `change` throws. */
-  change(id: string, change: (image: Image) => ImageChange): Promise<Image>
+  /**
+   * Makes `change` of the record as it is in the transaction, and then `more` in the same one.
+   * Fails with IMAGE_NOT_FOUND, and with what the two throw.
+   */
+  change(
+    id: string,
+    change: (image: Image) => ImageChange,
+    more?: (tx: Tx) => Promise<Image>,
+  ): Promise<Image>
   /**
    * Removes the record, and its data by a task, which a crash does not lose. Work on it is cancelled.
    * With a delay configured it is pending_delete until `purge`, and not found meanwhile.

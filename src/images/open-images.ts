@@ -75,12 +75,18 @@ class OpenImages implements Images {
     })
   }
 
-  async change(id: string, change: (image: Image) => ImageChange): Promise<Image> {
+  async change(
+    id: string,
+    change: (image: Image) => ImageChange,
+    more?: (tx: Tx) => Promise<Image>,
+  ): Promise<Image> {
     const { database, catalog } = this.#parts
     return await database.write(async (tx) => {
       const image = await this.#demand(id, tx)
-      const changed = change(image)
-      return Object.keys(changed).length === 0 ? image : await catalog.update(tx, id, changed)
+      const wanted = change(image)
+      const isSame = Object.keys(wanted).length === 0
+      const changed = isSame ? image : await catalog.update(tx, id, wanted)
+      return more === undefined ? changed : await more(tx)
     })
   }
 

@@ -3,7 +3,9 @@ import type { Caller } from '../../access/caller.ts'
 import { imageTarget } from '../../access/image-door.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
+import type { ImageFilter } from '../../images/catalog.ts'
 import type { Image } from '../../images/image.ts'
+import { IMAGE_STATUSES } from '../../images/status.ts'
 import { sendJson } from '../_answer.ts'
 import { findImage, openDoor } from '../_door.ts'
 import { type ListRequest, parseImageQuery } from '../_image-query.ts'
@@ -46,7 +48,17 @@ async function findPage(
   const after = marker === undefined ? undefined : await findMarker(service, marker, caller)
   if (page.limit === 0) return []
   const viewer = { project: caller.projectId, all: caller.isAdmin }
-  return await service.catalog.list({ viewer, filter, ...page, ...(after && { after }) })
+  const shown = withoutDeleted(filter, service.config.image.delayed_delete_s > 0)
+  if (shown.anyOf?.status?.length === 0) return []
+  return await service.catalog.list({ viewer, filter: shown, ...page, ...(after && { after }) })
+}
+
+/** Images whose data is only kept for a while are gone already, whatever status is asked for. */
+function withoutDeleted(filter: ImageFilter, areKept: boolean): ImageFilter {
+  const status = filter.anyOf?.status ?? (areKept ? IMAGE_STATUSES : undefined)
+  if (status === undefined) return filter
+  const shown = status.filter((one) => one !== 'pending_delete' && one !== 'deleted')
+  return { ...filter, anyOf: { ...filter.anyOf, status: shown } }
 }
 
 async function findMarker(service: Service, id: string, caller: Caller): Promise<Image> {

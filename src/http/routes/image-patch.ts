@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { imageTarget } from '../../access/image-door.ts'
 import { imageChecks } from '../../api/image-schema.ts'
 import type { Service } from '../../app/service.ts'
-import type { Visibility } from '../../images/image.ts'
+import type { Image, Visibility } from '../../images/image.ts'
 import { sendJson } from '../_answer.ts'
 import { applyPatch, checkSteps, type PatchRules } from '../_apply-patch.ts'
 import { readJson } from '../_body.ts'
@@ -11,7 +11,7 @@ import { openImageView } from '../_image-view.ts'
 import { dialectOf, parsePatch } from '../_json-patch.ts'
 import { checkVisibility } from '../_new-image.ts'
 import { readSiteProperties } from '../_site-schema.ts'
-import { patchLocations } from '../_patch-locations.ts'
+import { planLocationSteps } from '../_patch-locations.ts'
 
 /** `PATCH /v2/images/{id}`: changes of records, by JSON-patch; all of them or none. */
 export function imagePatchRoutes(app: FastifyInstance, service: Service): void {
@@ -40,9 +40,10 @@ export function imagePatchRoutes(app: FastifyInstance, service: Service): void {
       checkSteps(steps, rules)
       for (const { name, value } of steps)
         if (name === 'visibility') checkVisibility(value as Visibility, target, visit)
-      applyPatch(image, steps, rules) // what would fail does so before any location changes
-      await patchLocations(visit, steps)
-      const changed = await images.change(image.id, (now) => applyPatch(now, steps, rules))
+      applyPatch(image, steps, rules) // what would fail does so before anything is looked up
+      const moveLocations = await planLocationSteps(visit, steps)
+      const apply = (now: Image) => applyPatch(now, steps, rules)
+      const changed = await images.change(image.id, apply, moveLocations)
       return sendJson(reply, 200, view.textOf(changed, caller, imageTarget(changed, caller)))
     }),
   )

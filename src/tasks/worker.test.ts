@@ -197,7 +197,7 @@ describe('a worker', () => {
     const id = await abandoned(5)
     const work = kindOf()
     const { worker } = await open(work.kind)
-    await bench.pass(10 * LEASE_MS)
+    await bench.pass(5 * LEASE_MS)
     await worker.sweep()
     const message = 'given up after 5 attempts: none came to its end'
     assert.deepEqual(work.happened, [`undo: ${message}`])
@@ -331,6 +331,31 @@ describe('a worker', () => {
       assert.deepEqual(work.happened, ['undo: the task was cancelled'])
       assert.deepEqual(await statusOf(id), ['failure', 'the task was cancelled', 'free'])
     })
+  })
+
+  it('does chores from time to time, one at a time, until it is closed', async () => {
+    const begun: AbortSignal[] = []
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+    const chore = {
+      name: 'dusting',
+      everyMs: 2 * SWEEP_MS,
+      run: async (signal: AbortSignal) => {
+        begun.push(signal)
+        if (begun.length === 1) await ended
+      },
+    }
+    const { worker } = await open(kindOf().kind, { chores: [chore] })
+    await bench.pass(2 * SWEEP_MS - 1000)
+    assert.equal(begun.length, 0)
+    await bench.pass(10 * SWEEP_MS)
+    assert.equal(begun.length, 1, 'while it runs it is not begun')
+    end()
+    await bench.pass(3 * SWEEP_MS)
+    assert.equal(begun.length, 2)
+    await worker[Symbol.asyncDispose]()
+    assert.ok(begun[1]?.aborted)
+    await bench.pass(10 * SWEEP_MS)
+    assert.equal(begun.length, 2)
   })
 
   it('leaves what it does not know alone, and says so once', async () => {

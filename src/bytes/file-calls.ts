@@ -2,7 +2,7 @@
  * Calls of the kernel on open files that Node does not have. All of them only make things faster: where
  * koffi or the C library cannot be loaded, or the file system does not know them, the answers say so,
  * and everything is done the plain way.
- * Source: lseek(2), fallocate(2), posix_fadvise(2), copy_file_range(2).
+ * Source: lseek(2), fallocate(2), posix_fadvise(2), sync_file_range(2), copy_file_range(2).
  */
 
 export interface FileCalls {
@@ -17,6 +17,11 @@ export interface FileCalls {
   reserve(descriptor: number, offset: number, length: number): boolean
   /** Makes bytes a hole; those behind the end of the file stay outside of it. False when it cannot. */
   punch(descriptor: number, offset: number, length: number): boolean
+  /**
+   * Has the kernel begin to put on the medium what it holds of a file, in another thread, so that there is
+   * less to wait for when the file is synchronised. The file has to stay open meanwhile.
+   */
+  beginWriteBack(descriptor: number): Promise<void>
   /** Says that these bytes will be read soon. */
   willRead(descriptor: number, offset: number, length: number): void
   /**
@@ -38,6 +43,7 @@ const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_KEEP_SIZE = 1
 const FALLOC_PUNCH_HOLE = 2
+const SYNC_FILE_RANGE_WRITE = 2
 const FADV_WILLNEED = 3
 const ENXIO = 6
 const ENOSPC = 28
@@ -52,6 +58,9 @@ export async function loadFileCalls(): Promise<FileCalls | undefined> {
     const fallocate = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
     const fadvise = libc.func(
       'int posix_fadvise64(int fd, int64_t offset, int64_t length, int how)',
+    )
+    const syncRange = libc.func(
+      'int sync_file_range(int fd, int64_t offset, int64_t length, uint flags)',
     )
     const copyRange = libc.func(
       'int64_t copy_file_range(int in, int64_t *in_at, int out, int64_t *out_at, size_t n, uint flags)',
@@ -71,6 +80,12 @@ export async function loadFileCalls(): Promise<FileCalls | undefined> {
         koffi.errno() !== ENOSPC,
       punch: (descriptor, offset, length) =>
         Number(fallocate(descriptor, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length)) === 0,
+      beginWriteBack: async (descriptor) => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        // A length of 0 is all that follows.
+        syncRange.async(...([descriptor, 0, 0, SYNC_FILE_RANGE_WRITE] as const), () => resolve())
+        await promise
+      },
       willRead: (descriptor, offset, length) => {
         fadvise(descriptor, offset, length, FADV_WILLNEED)
       },

@@ -24,6 +24,8 @@ const PART = '~part'
 /** For its owner only: who may read image data is the service's to say. */
 const DIRECTORY_MODE = 0o700
 const FILE_MODE = 0o600
+/** After so many bytes the kernel is told to begin with them, so that finishing does not wait for all. */
+const WRITE_BACK = 32 * MiB
 const ZEROS = Buffer.alloc(1 * MiB)
 
 /** Objects as files of a directory of this machine, or of one that is mounted here. */
@@ -133,6 +135,8 @@ class FileWriter implements ObjectWriter {
   /** Behind the last byte that was written. */
   #end = 0
   #calls: Promise<FileCalls | undefined> | undefined
+  #unsynced = 0
+  #writeBack: Promise<void> | undefined
   #open = true
   #finished = false
 
@@ -144,13 +148,17 @@ class FileWriter implements ObjectWriter {
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#end = Math.max(this.#end, offset + bytes.length)
     await writeAll(this.#file, bytes, offset)
+    this.#unsynced += bytes.length
+    if (this.#unsynced < WRITE_BACK || this.#writeBack) return
+    this.#unsynced = 0
+    this.#writeBack = this.#beginWriteBack().finally(() => (this.#writeBack = undefined))
   }
 
   /** What was never written is a hole already; only what lies before the end of the rest may have been. */
   async zeros(offset: number, length: number): Promise<void> {
     const end = Math.min(offset + length, this.#end)
     if (offset >= end) return
-    const calls = await (this.#calls ??= loadFileCalls())
+    const calls = await this.#loadCalls()
     if (calls?.punch(this.#file.fd, offset, end - offset)) return
     for (let at = offset; at < end; at += ZEROS.length)
       await writeAll(this.#file, ZEROS.subarray(0, end - at), at)
@@ -182,9 +190,19 @@ class FileWriter implements ObjectWriter {
     await this.discard()
   }
 
+  #loadCalls(): Promise<FileCalls | undefined> {
+    return (this.#calls ??= loadFileCalls())
+  }
+
+  async #beginWriteBack(): Promise<void> {
+    const calls = await this.#loadCalls()
+    if (this.#open) await calls?.beginWriteBack(this.#file.fd)
+  }
+
   async #close(): Promise<void> {
     if (!this.#open) return
     this.#open = false
+    await this.#writeBack
     await this.#file.close()
   }
 }

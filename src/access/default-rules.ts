@@ -45,6 +45,11 @@ const TABLE = [
     `${ADMIN} or (role:member and ${MINE_OR_SHOWN})`,
     'say which stores the data is to be read from',
   ],
+  [
+    'download_from_store',
+    `${ADMIN} or (role:member and ${MINE_OR_SHOWN})`,
+    'choose the store it is read from',
+  ],
   ['upload_image', OWNER, 'upload, stage'],
   ['copy_image', ADMIN, 'copy the data of an image to further stores'],
   ['get_image_location', READER, 'see where data stands (show_multiple_locations)'],

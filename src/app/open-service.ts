@@ -68,7 +68,10 @@ export async function openService(
   const migrations = [...catalogMigrations, ...ledgerMigrations, ...metadefMigrations]
   const database = opened.use(await openDatabase(address, migrations, context))
 
-  const protectionFile = { file: config.property_protections }
+  const protectionFile = {
+    file: config.property_protections,
+    by: config.property_protections_by,
+  }
   const policy = await openPolicy({ file: config.policy_file, protections: protectionFile })
   const authenticator = opened.use(await openAuthenticator(config.auth, policy, context))
   const protections = await openProtections(protectionFile, policy)

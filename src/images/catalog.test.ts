@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { makeContext } from '../base/context.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase, type DatabaseAddress } from '../database/open-database.ts'
@@ -563,9 +563,6 @@ function isSeen(image: Image, members: readonly Member[], { viewer, filter }: Im
 }
 
 function fits(image: Image, filter: ImageFilter): boolean {
-  const isAnyOf = (value: string | null, list: readonly string[] | undefined) =>
-    list === undefined || (value !== null && list.includes(value))
-  const is = (value: unknown, wanted: unknown) => wanted === undefined || value === wanted
   return (
     image.hidden === (filter.hidden ?? false) &&
     isAnyOf(image.id, filter.anyOf?.id) &&
@@ -585,6 +582,14 @@ function fits(image: Image, filter: ImageFilter): boolean {
     is(image.hashValue, filter.hashValue) &&
     Object.entries(filter.properties ?? {}).every(([key, value]) => image.properties[key] === value)
   )
+}
+
+function isAnyOf(value: string | null, list: readonly string[] | undefined): boolean {
+  return list === undefined || (value !== null && list.includes(value))
+}
+
+function is(value: unknown, wanted: unknown): boolean {
+  return wanted === undefined || value === wanted
 }
 
 function holds(value: number | string | null, sign: string, wanted: number): boolean {

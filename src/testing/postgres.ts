@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { after } from 'node:test'
 import { findProgram, runTool } from '../base/process.ts'
 
-export interface Postgres {
+export interface Postgres extends AsyncDisposable {
   /** Makes an empty database; its URL. */
   createDatabase(): Promise<string>
   /** Ends the server as if the power had gone, or in good order. */
@@ -22,11 +22,20 @@ const START_MS = 60_000
 export const noPostgres: string | false =
   programs() === undefined ? 'PostgreSQL is not installed' : false
 
-/**
- * A cluster for the tests of one file, gone when they are done. Called at the top of the file. PostgreSQL
- * refuses to run as root, so there it runs as the user that its package made. Nothing is synced to disk.
- */
+/** A cluster for the tests of one file, gone when they are done. Called at the top of the file. */
 export async function openPostgres(
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Postgres> {
+  const postgres = await startPostgres(settings)
+  after(() => postgres[Symbol.asyncDispose]())
+  return postgres
+}
+
+/**
+ * A cluster, gone when it is disposed of. PostgreSQL refuses to run as root, so there it runs as the user
+ * that its package made. Nothing is synced to disk.
+ */
+export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Postgres> {
   const bin = programs()
@@ -71,10 +80,6 @@ export async function openPostgres(
     await run('pg_ctl', 'stop', '--wait', '--silent', '-D', data, '-m', mode)
   }
   await start()
-  after(async () => {
-    await stop('immediate').catch(() => {}) // a test may have stopped it
-    await rm(directory, { recursive: true, force: true })
-  })
   let count = 0
   return {
     async createDatabase() {
@@ -84,6 +89,10 @@ export async function openPostgres(
     },
     start,
     stop,
+    async [Symbol.asyncDispose]() {
+      await stop('immediate').catch(() => {}) // a test may have stopped it
+      await rm(directory, { recursive: true, force: true })
+    },
   }
 }
 

@@ -26,11 +26,16 @@ export function openImageView({ config, policy, protections }: Service): ImageVi
       const kept = maySeeUrls ? withUrls : withoutUrls
       const found = kept.get(image)
       if (found !== undefined) return found
-      const text = toText(image, urls)
+      const text = flat(toText(image, urls))
       kept.set(image, text)
       return text
     },
   }
+}
+
+/** The same text in one piece: V8 keeps a text that was put together as its pieces, to be joined with each use. */
+function flat(text: string): string {
+  return Buffer.from(text).toString()
 }
 
 /** `2026-07-01T12:00:00Z`: no fractions, as the wire has it. */

@@ -4,9 +4,11 @@ import type { Service } from '../app/service.ts'
 import { Failure, messageOf } from '../base/failure.ts'
 import { KiB } from '../base/units.ts'
 import { drain, hasBody, isStillSending, STALL_MS } from './_body.ts'
+import { Metrics } from './metrics.ts'
 import { answerUnknown } from './_unknown-path.ts'
 import { toRefusal } from './_refusal.ts'
 import { withoutVersion } from './_version-path.ts'
+import { cacheRoutes } from './routes/cache.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imageDataRoutes } from './routes/image-data.ts'
 import { imageListRoutes } from './routes/image-list.ts'
@@ -15,6 +17,8 @@ import { imageRoutes } from './routes/images.ts'
 import { memberRoutes } from './routes/members.ts'
 import { metadefContentRoutes } from './routes/metadef-contents.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
+import { metricRoutes } from './routes/metrics.ts'
+import { openapiRoute } from './routes/openapi.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { tagRoutes } from './routes/tags.ts'
 import { usageRoutes } from './routes/usage.ts'
@@ -37,6 +41,7 @@ const ROUTES: readonly Routes[] = [
   metadefRoutes,
   metadefContentRoutes,
   usageRoutes,
+  cacheRoutes,
 ]
 
 const MAX_HEADERS = 64 * KiB
@@ -85,7 +90,10 @@ export function createServer(service: Service): FastifyInstance {
     done(refusesBody(request))
   })
   app.setErrorHandler((error, request, reply) => refuse(service, error, request, reply))
+  const metrics = new Metrics(app, service)
   answerUnknown(app, service)
+  openapiRoute(app)
+  metricRoutes(app, metrics)
   for (const add of ROUTES) add(app, service)
   return app
 }

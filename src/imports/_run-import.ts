@@ -210,8 +210,7 @@ class ImportRun {
   }
 
   async #newObject(store: string): Promise<StoredObject> {
-    const attempt = this.#ground.context.newId().slice(0, 8)
-    const object = { store, key: `${this.#job.imageId}.${attempt}` }
+    const object = { store, key: `${this.#job.imageId}.${this.#ground.context.newId()}` }
     await this.#note(object)
     return object
   }
@@ -270,8 +269,9 @@ class ImportRun {
   async #commit(tx: Tx): Promise<Image> {
     const { catalog, stores, context } = this.#ground
     const image = await this.#image(tx)
-    const named = new Set(image.locations.map(({ key }) => key))
-    const added = this.#placed.filter(({ key }) => !named.has(key))
+    const isNamed = (one: StoredObject) =>
+      image.locations.some(({ store, key }) => store === one.store && key === one.key)
+    const added = this.#placed.filter((one) => !isNamed(one))
     const state = { importing: this.#left, failed: [...this.#failed.keys()] }
     const isFirst = image.status === 'importing' && added.length > 0
     const described = isFirst ? this.#described : undefined

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Authenticator, Policy } from '../access/caller.ts'
 import { openAuthenticator } from '../access/authenticator.ts'
 import { openPolicy } from '../access/policy.ts'
 import { openProtections } from '../access/open-protections.ts'
@@ -40,6 +41,9 @@ export interface ServiceOptions {
    * stores for a moment, as one more server would.
    */
   readonly role: 'server' | 'command'
+  /** In place of what the configuration says; for tests. */
+  readonly policy?: Policy
+  readonly openAuthenticator?: (policy: Policy) => Authenticator
 }
 
 const HOUR_MS = 3_600_000
@@ -54,8 +58,9 @@ const HOUR_MS = 3_600_000
 export async function openService(
   config: ServiceConfig,
   context: Context,
-  { role }: ServiceOptions,
+  options: ServiceOptions,
 ): Promise<Service> {
+  const { role } = options
   await using opened = new AsyncDisposableStack()
   const dataDir = config.data_dir
   const spoolDirectory = config.spool_dir ?? join(dataDir, 'spool')
@@ -72,8 +77,11 @@ export async function openService(
     file: config.property_protections,
     by: config.property_protections_by,
   }
-  const policy = await openPolicy({ file: config.policy_file, protections: protectionFile })
-  const authenticator = opened.use(await openAuthenticator(config.auth, policy, context))
+  const policy =
+    options.policy ?? (await openPolicy({ file: config.policy_file, protections: protectionFile }))
+  const authenticator = opened.use(
+    options.openAuthenticator?.(policy) ?? (await openAuthenticator(config.auth, policy, context)),
+  )
   const protections = await openProtections(protectionFile, policy)
   const quotas = opened.use(
     openQuotas({ quotas: config.quotas, keystone: config.auth.keystone }, context),

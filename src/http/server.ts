@@ -1,4 +1,5 @@
 import { createServer as createHttpServer } from 'node:http'
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Service } from '../app/service.ts'
 import { Failure, messageOf } from '../base/failure.ts'
@@ -77,6 +78,7 @@ export function createServer(service: Service): FastifyInstance {
     routerOptions: { maxParamLength: MAX_SEGMENT },
     return503OnClosing: false,
     forceCloseConnections: 'idle',
+    clientErrorHandler: refuseNonsense,
     frameworkErrors: (error, request, reply) => refuse(service, error, request, reply),
   })
   // Checked by the routes, told in words of the API; schemas are for the documentation.
@@ -135,4 +137,22 @@ function refuse(
   raw.writeHead(status, { ...headers, 'x-openstack-request-id': request.id, connection: 'close' })
   raw.write(body)
   void drain(request).then(() => raw.end())
+}
+
+const NONSENSE: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+/** Who was told that it makes no sense may go on with it for so long. */
+const NONSENSE_MS = 2000
+
+/** Answers what is no HTTP. What more comes is thrown away, so that the answer gets there. */
+function refuseNonsense(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return void socket.destroy()
+  if (socket.writableEnded) return
+  const line = NONSENSE[error.code ?? ''] ?? '400 Bad Request'
+  const body = `${line}\n`
+  const head = `HTTP/1.1 ${line}\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}`
+  socket.end(`${head}\r\nConnection: close\r\n\r\n${body}`)
+  setTimeout(() => socket.destroy(), NONSENSE_MS).unref()
 }

@@ -12,30 +12,13 @@ import type { FastifyInstance } from 'fastify'
 import type { Authenticator, Policy } from '../access/caller.ts'
 import { asCaller } from '../access/identity/_identity.ts'
 import { withImpliedRoles } from '../access/identity/roles.ts'
-import { openProtections } from '../access/open-protections.ts'
-import { openQuotas } from '../access/open-quotas.ts'
 import { type GivenRules, makePolicy } from '../access/policy.ts'
+import { openService } from '../app/open-service.ts'
 import type { Service } from '../app/service.ts'
 import { type ServiceConfig, serviceDefaults } from '../app/service-config.ts'
 import { type Context, makeContext } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import { DigestThreads } from '../bytes/digest-threads.ts'
-import { openDatabase } from '../database/open-database.ts'
 import { createServer } from '../http/server.ts'
-import { catalogMigrations } from '../images/catalog-migrations.ts'
-import { openCatalog } from '../images/open-catalog.ts'
-import { openImageContent } from '../images/open-image-content.ts'
-import { openImages } from '../images/open-images.ts'
-import { openUploads, uploadKinds } from '../images/open-uploads.ts'
-import { openStaged } from '../images/staged.ts'
-import { openImports } from '../imports/open-imports.ts'
-import { metadefMigrations, openMetadefs } from '../metadefs/open-metadefs.ts'
-import { memoryDriver } from '../stores/drivers/memory.ts'
-import { openStores } from '../stores/open-stores.ts'
-import { ledgerMigrations } from '../tasks/ledger-migrations.ts'
-import { openLocalQueue } from '../tasks/local-queue.ts'
-import { openLedger } from '../tasks/open-ledger.ts'
-import { openWorker } from '../tasks/worker.ts'
 
 /** Who a token stands for. */
 export interface TestCaller {
@@ -71,66 +54,16 @@ export async function openTestService(options: TestServiceOptions = {}): Promise
   await using opened = new AsyncDisposableStack()
   const dataDir = await mkdtemp(join(tmpdir(), 'ingot-service-'))
   opened.defer(() => rm(dataDir, { recursive: true, force: true }))
-  const context = makeContext(options.context)
-  const config = configOf(dataDir, options.config)
-  const migrations = [...catalogMigrations, ...ledgerMigrations, ...metadefMigrations]
-  const address = { sqlite: join(dataDir, 'catalog.db') }
-  const database = opened.use(await openDatabase(address, migrations, context))
-  const policy = makePolicy(options.rules)
-  const protections = await openProtections({ file: config.property_protections }, policy)
-  const quotas = opened.use(openQuotas({ quotas: config.quotas }, context))
-  const catalog = openCatalog(database, context)
-  const stores = opened.use(
-    await openStores(config.stores, [memoryDriver], { ...context, dataDir }),
-  )
-  const ledger = opened.use(
-    await openLedger(database, { leaseMs: 30_000, keepMs: 1e6, holder: 'test' }, context),
-  )
-  const queue = opened.use(openLocalQueue(context))
-  const offer = (taskId: string) => queue.offer(taskId)
-  const digests = opened.use(new DigestThreads())
-  const parts = { database, catalog, ledger, stores, quotas, digests, offer, context }
-  const spoolDirectory = join(dataDir, 'spool')
-  const imports = openImports({
-    ...parts,
-    staged: openStaged(catalog),
-    methods: [],
-    steps: [],
-    config: { ...config, spoolDirectory },
-  })
-  const { max_members: maxMembers, delayed_delete_s: delayedDeleteS } = config.image
-  const content = opened.use(
-    await openImageContent({ ...parts, clusterDirectory: join(dataDir, 'clusters') }),
-  )
-  const uploads = openUploads({
-    ...parts,
-    config: config.image,
-    stageWishes: () => ({}),
-    spoolDirectory,
-  })
-  const kinds = [...uploadKinds(parts), ...imports.kinds]
-  opened.use(await openWorker({ ledger, queue, kinds, concurrency: 2 }, context))
   const callers = { ...TEST_CALLERS, ...options.callers }
+  const service = opened.use(
+    await openService(configOf(dataDir, options.config), makeContext(options.context), {
+      role: 'command',
+      policy: makePolicy(options.rules),
+      openAuthenticator: (policy) => openTestAuthenticator(callers, policy),
+    }),
+  )
   const closing = opened.move()
-  return {
-    config,
-    context,
-    database,
-    authenticator: openTestAuthenticator(callers, policy),
-    policy,
-    protections,
-    quotas,
-    catalog,
-    images: openImages({ ...parts, maxMembers, delayedDeleteS }),
-    metadefs: openMetadefs(database, context),
-    ledger,
-    stores,
-    uploads,
-    content,
-    imports,
-    cache: undefined,
-    [Symbol.asyncDispose]: () => closing.disposeAsync(),
-  }
+  return { ...service, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 function configOf(dataDir: string, given: TestConfig = {}): ServiceConfig {
@@ -149,8 +82,7 @@ function configOf(dataDir: string, given: TestConfig = {}): ServiceConfig {
     const isSection = typeof section === 'object' && typeof own === 'object'
     return [name, isSection ? { ...section, ...own } : (own ?? section)]
   })
-  const config = { ...given, ...Object.fromEntries(sections) } as ServiceConfig
-  return { ...config, import: { ...config.import, methods: [], steps: [] } }
+  return { ...given, ...Object.fromEntries(sections) } as ServiceConfig
 }
 
 /** Takes the names of callers for tokens. */

@@ -16,3 +16,11 @@ export {
   type Validator,
 } from './recipes/validator.ts'
 export type { Command, CommandResult, FileStat, RemoteDriver } from './remotes/remote.ts'
+export {
+  defineStoreDriver,
+  type DriverStore,
+  type ListedObject,
+  type ObjectWriter,
+  type StoreContext,
+  type StoreDriver,
+} from './stores/store.ts'

@@ -2,14 +2,18 @@ import { checkRange, readInto, type Source } from '../bytes/source.ts'
 import type { Guard } from './_guard.ts'
 import type { StoreCounters } from './store.ts'
 
+/** Where the object stands. */
+interface ObjectPlace {
+  readonly key: string
+  readonly store: string
+  readonly guard: Guard
+  readonly counters: StoreCounters
+}
+
 /** An object behind the gate: its reads are checked and counted, and their failures name the store. */
-export function gateSource(
-  below: Source,
-  name: string,
-  guard: Guard,
-  counters: StoreCounters,
-): Source {
-  const what = `reading ${name}`
+export function gateSource(below: Source, { key, store, guard, counters }: ObjectPlace): Source {
+  const name = `${key} in store ${store}`
+  const what = `reading ${key}`
   const source: Source = {
     name,
     size: below.size,

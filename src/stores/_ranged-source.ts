@@ -13,7 +13,7 @@ import {
 
 /** Bytes of the first question at a place; each one that goes on where the last ended asks for twice as many. */
 export const FIRST_WINDOW = 1 * MiB
-const LARGEST_WINDOW = 8 * MiB
+const LARGEST_WINDOW = 4 * MiB
 const KEPT_WINDOWS = 3
 
 /** Content of a server that gives ranges: read through windows, which are asked for once for many small reads. */
@@ -32,7 +32,7 @@ export class RangedSource implements Source {
     this.size = content.size
     this.#content = content
     this.#ask = ask
-    const window = new Window(0, Math.min(FIRST_WINDOW, content.size), content.url)
+    const window = new Window(0, Math.min(FIRST_WINDOW, content.size))
     this.#windows.push(window)
     void window.fill(async () => first)
   }
@@ -66,7 +66,7 @@ export class RangedSource implements Source {
     const follows = last !== undefined && last.to === at
     const length = Math.max(follows ? 2 * (last.to - last.from) : FIRST_WINDOW, wanted)
     const to = Math.min(at + Math.min(length, LARGEST_WINDOW), this.size)
-    const window = new Window(at, to, this.name)
+    const window = new Window(at, to)
     this.#windows = [...this.#windows.slice(1 - KEPT_WINDOWS), window]
     void window.fill(async () => await this.#askFor(at, to))
     return window
@@ -86,15 +86,13 @@ export class RangedSource implements Source {
 class Window {
   readonly from: number
   readonly to: number
-  readonly #url: string
   readonly #bytes: Buffer
   readonly #filled = new Watermark()
   #response: IncomingMessage | undefined
 
-  constructor(from: number, to: number, url: string) {
+  constructor(from: number, to: number) {
     this.from = from
     this.to = to
-    this.#url = url
     this.#bytes = Buffer.allocUnsafeSlow(to - from)
   }
 
@@ -125,7 +123,7 @@ class Window {
         throw new Error('the connection ended before the content')
     } catch (error) {
       this.#response?.destroy()
-      this.#filled.fail(asWebFailure(error, this.#url))
+      this.#filled.fail(asWebFailure(error))
     }
   }
 

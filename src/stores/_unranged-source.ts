@@ -65,7 +65,7 @@ export class UnrangedSource implements Source {
     } catch (error) {
       this.#at = Infinity // where it stands now is no use to the next reader
       this.#response.destroy()
-      throw asWebFailure(error, this.name)
+      throw asWebFailure(error)
     }
   }
 

@@ -36,7 +36,7 @@ export function checkSame(content: WebContent, response: IncomingMessage): void 
     found.lastModified === content.lastModified
   if (response.statusCode !== 412 && isSame) return
   response.destroy()
-  throw new Failure('OBJECT_NOT_FOUND', `${content.url} has changed since it was opened`)
+  throw new Failure('OBJECT_NOT_FOUND', 'it has changed since it was opened')
 }
 
 /** `Content-Range: bytes 0-99/1000`; of a range that is not there it has a star for the range. */
@@ -48,7 +48,7 @@ export function rangeOf({
 }
 
 /** What went wrong on the way, as the failure of a store. */
-export function asWebFailure(error: unknown, url: string): Error {
+export function asWebFailure(error: unknown): Error {
   if (isFailure(error) && error.code !== 'DOWNLOAD_FAILED') return error
-  return new Failure('STORE_AWAY', `${url}: ${messageOf(error)}`, { cause: error })
+  return new Failure('STORE_AWAY', messageOf(error), { cause: error })
 }

@@ -55,7 +55,7 @@ export async function openStore(
       checkKey(entry.id, place, key)
       const below = await guard(`opening ${key}`, () => place.open(key))
       counters.opened++
-      return gateSource(below, `${key} in store ${entry.id}`, guard, counters)
+      return gateSource(below, { key, store: entry.id, guard, counters })
     },
     remove: async (key) => {
       checkWritable(entry.id, place)

@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/prom
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { makeContext } from '../../base/context.ts'
+import { runTool } from '../../base/process.ts'
 import { KiB, MiB } from '../../base/units.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { patternOf, storeContract } from '../../testing/store-contract.ts'
@@ -125,6 +126,25 @@ describe('a store of files', () => {
       await using store = await open('closed')
       await assert.rejects(store.create('image'), failsWith('STORE_DENIED'))
       await chmod(at('closed'), 0o700)
+    },
+  )
+
+  it(
+    'says that its disk is full, and leaves nothing of what did not fit',
+    { skip: process.getuid?.() !== 0 && 'only root may mount a small disk' },
+    async (t) => {
+      await mkdir(at('full'))
+      await runTool(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'none', at('full')])
+      t.after(async () => await runTool(['umount', at('full')]))
+      await using store = await open('full')
+      await assert.rejects(async () => {
+        await using writer = await store.create('large')
+        for (let offset = 0; offset < 4 * MiB; offset += MiB)
+          await writer.write(offset, patternOf(MiB))
+        await writer.finish(4 * MiB)
+      }, failsWith('STORE_FULL'))
+      assert.deepEqual(await filesIn('full'), [])
+      await write(store, 'small', patternOf(MiB))
     },
   )
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { makeContext } from '../../base/context.ts'
 import { MiB } from '../../base/units.ts'
 import { failsWith } from '../../testing/fails-with.ts'
@@ -106,8 +107,8 @@ describe('reading from web servers', () => {
       const length = Math.min(50_000, bytes.length - at)
       assert.ok(bytes.subarray(at, at + length).equals(await source.read(at, length)))
     }
-    const windows = [1, 2, 4, 8].map((size, index) => {
-      const from = [0, 1, 3, 7][index]! * MiB
+    const windows = [1, 2, 4, 4, 4].map((size, index) => {
+      const from = [0, 1, 3, 7, 11][index]! * MiB
       return `bytes=${from}-${Math.min(from + size * MiB, bytes.length) - 1}`
     })
     assert.deepEqual(page.asked, windows)
@@ -157,6 +158,18 @@ describe('reading from web servers', () => {
       await assert.rejects(source.read(500_000, 1000), failsWith('STORE_AWAY'))
       assert.ok(bytes.subarray(500_000, 501_000).equals(await source.read(500_000, 1000)))
     }
+  })
+
+  it('asks again when a connection that was kept has ended meanwhile', async () => {
+    const bytes = patternOf(4 * MiB)
+    const { url, page } = give(bytes, { etag: '"1"' })
+    await using store = await open()
+    await using source = await store.open(url)
+    await source.read(0, MiB)
+    for (let turns = 0; turns < 50; turns++) await setImmediate() // until the connection is free
+    server.prependOnceListener('request', (request) => request.socket.destroy())
+    assert.ok(bytes.subarray(2 * MiB, 3 * MiB).equals(await source.read(2 * MiB, MiB)))
+    assert.equal(page.asked.length, 3)
   })
 
   it('says what the server answers, in the words of stores', async () => {

@@ -77,7 +77,7 @@ class HttpStore implements DriverStore {
     if (content && rangeOf(first)?.start === 0) return new RangedSource(content, ask, first)
     first.destroy()
     if (content?.size === 0) return memorySource(new Uint8Array(), url)
-    throw new Failure('STORE_AWAY', `the server does not say how long ${url} is`)
+    throw new Failure('STORE_AWAY', 'the server does not say how long it is')
   }
 
   async #ask(url: string, headers: Readonly<Record<string, string>>): Promise<IncomingMessage> {
@@ -94,13 +94,11 @@ class HttpStore implements DriverStore {
       if (ANSWERS.has(statusCode) && encoding === 'identity') return response
       response.destroy()
       const reason = ANSWERS.has(statusCode) ? `in the coding ${encoding}` : statusCode
-      throw new Failure(
-        REFUSALS[statusCode] ?? 'STORE_AWAY',
-        `${url}: the server answers ${reason}`,
-        { details: { status: statusCode } },
-      )
+      throw new Failure(REFUSALS[statusCode] ?? 'STORE_AWAY', `the server answers ${reason}`, {
+        details: { status: statusCode },
+      })
     } catch (error) {
-      throw asWebFailure(error, url)
+      throw asWebFailure(error)
     }
   }
 

@@ -9,22 +9,22 @@ const BASE = '/v2/metadefs/namespaces'
 
 /** A namespace of this name, made by the administrator. */
 async function make(namespace: string, body: object = {}): Promise<string> {
-  const { status } = await ask('POST', BASE, { body: { namespace, ...body } })
+  const { status } = await ask(`POST ${BASE}`, { body: { namespace, ...body } })
   assert.equal(status, 201)
   return `${BASE}/${namespace}`
 }
 
 test('the standard definitions are there from the start, public and protected', async () => {
-  const { json } = await ask('GET', `${BASE}/OS::Compute::LibvirtImage`, { as: 'reader' })
+  const { json } = await ask(`GET ${BASE}/OS::Compute::LibvirtImage`, { as: 'reader' })
   assert.equal(json.visibility, 'public')
   assert.equal(json.protected, true)
   assert.ok(json.properties.hw_disk_bus.enum.includes('virtio'))
-  const { status } = await ask('DELETE', `${BASE}/OS::Compute::LibvirtImage`)
+  const { status } = await ask(`DELETE ${BASE}/OS::Compute::LibvirtImage`)
   assert.equal(status, 403)
 })
 
 test('a namespace is made with all that is in it, shown, changed and deleted', async () => {
-  const { status, headers, json } = await ask('POST', BASE, {
+  const { status, headers, json } = await ask(`POST ${BASE}`, {
     body: {
       namespace: 'Test::Whole',
       display_name: 'Whole',
@@ -40,33 +40,36 @@ test('a namespace is made with all that is in it, shown, changed and deleted', a
   assert.equal(headers.location, `${BASE}/Test%3A%3AWhole`)
   assert.equal(json.visibility, 'private')
   assert.equal(json.owner, 'p-admin')
-  const shown = await ask('GET', `${BASE}/Test::Whole?resource_type=OS::Glance::Image`)
+  const shown = await ask(`GET ${BASE}/Test::Whole?resource_type=OS::Glance::Image`)
   assert.deepEqual(Object.keys(shown.json.properties), ['hw_colour'])
-  const changed = await ask('PUT', `${BASE}/Test::Whole`, {
+  const changed = await ask(`PUT ${BASE}/Test::Whole`, {
     body: { namespace: 'Test::Renamed', visibility: 'public' },
   })
   assert.equal(changed.status, 200)
-  const renamed = await ask('GET', `${BASE}/Test::Renamed`, { as: 'alice' })
+  const renamed = await ask(`GET ${BASE}/Test::Renamed`, { as: 'alice' })
   assert.deepEqual(Object.keys(renamed.json.properties), ['colour'])
-  assert.equal((await ask('DELETE', `${BASE}/Test::Renamed`)).status, 204)
-  assert.equal((await ask('GET', `${BASE}/Test::Renamed`)).status, 404)
+  assert.equal((await ask(`DELETE ${BASE}/Test::Renamed`)).status, 204)
+  assert.equal((await ask(`GET ${BASE}/Test::Renamed`)).status, 404)
 })
 
 test('a name is given once, a second time is a conflict', async () => {
   await make('Test::Twice')
-  const again = await ask('POST', BASE, { body: { namespace: 'Test::Twice' } })
+  const again = await ask(`POST ${BASE}`, { body: { namespace: 'Test::Twice' } })
   assert.equal(again.status, 409)
 })
 
 test('private namespaces are not there for other projects, and nobody but administrators changes any', async () => {
   const path = await make('Test::Private')
-  assert.equal((await ask('GET', path, { as: 'alice' })).status, 404)
+  assert.equal((await ask(`GET ${path}`, { as: 'alice' })).status, 404)
   const open = await make('Test::Public', { visibility: 'public' })
-  assert.equal((await ask('GET', open, { as: 'alice' })).status, 200)
+  assert.equal((await ask(`GET ${open}`, { as: 'alice' })).status, 200)
   const body = { name: 'x', title: 'X', type: 'string' }
-  assert.equal((await ask('POST', `${open}/properties`, { as: 'alice', body })).status, 403)
-  assert.equal((await ask('POST', BASE, { as: 'alice', body: { namespace: 'Mine' } })).status, 403)
-  const { json } = await ask('GET', `${BASE}?limit=100`, { as: 'alice' })
+  assert.equal((await ask(`POST ${open}/properties`, { as: 'alice', body })).status, 403)
+  assert.equal(
+    (await ask(`POST ${BASE}`, { as: 'alice', body: { namespace: 'Mine' } })).status,
+    403,
+  )
+  const { json } = await ask(`GET ${BASE}?limit=100`, { as: 'alice' })
   const names = json.namespaces.map((one: { namespace: string }) => one.namespace)
   assert.ok(names.includes('Test::Public') && !names.includes('Test::Private'))
 })
@@ -76,8 +79,7 @@ test('pages of namespaces follow one another', async () => {
   let path: string | undefined = `${BASE}?limit=7&sort_key=namespace&sort_dir=asc`
   while (path !== undefined) {
     const { json }: { json: { namespaces: { namespace: string }[]; next?: string } } = await ask(
-      'GET',
-      path,
+      `GET ${path}`,
     )
     seen.push(...json.namespaces.map(({ namespace }) => namespace))
     path = json.next
@@ -88,7 +90,7 @@ test('pages of namespaces follow one another', async () => {
 })
 
 test('listings are narrowed by the type of resource', async () => {
-  const { json } = await ask('GET', `${BASE}?resource_types=OS::Nova::Aggregate&limit=100`)
+  const { json } = await ask(`GET ${BASE}?resource_types=OS::Nova::Aggregate&limit=100`)
   assert.deepEqual(
     json.namespaces.map((one: { namespace: string }) => one.namespace),
     ['OS::Compute::Hypervisor'],
@@ -98,59 +100,59 @@ test('listings are narrowed by the type of resource', async () => {
 test('properties, objects and tags are made, listed, replaced and deleted', async () => {
   const path = await make('Test::Contents')
   const property = { name: 'size', title: 'Size', type: 'integer', minimum: 1 }
-  assert.equal((await ask('POST', `${path}/properties`, { body: property })).status, 201)
-  assert.equal((await ask('POST', `${path}/properties`, { body: property })).status, 409)
-  const replaced = await ask('PUT', `${path}/properties/size`, {
+  assert.equal((await ask(`POST ${path}/properties`, { body: property })).status, 201)
+  assert.equal((await ask(`POST ${path}/properties`, { body: property })).status, 409)
+  const replaced = await ask(`PUT ${path}/properties/size`, {
     body: { ...property, name: 'extent' },
   })
   assert.equal(replaced.status, 200)
-  assert.equal((await ask('GET', `${path}/properties/size`)).status, 404)
-  assert.deepEqual((await ask('GET', `${path}/properties`)).json.properties.extent.minimum, 1)
-  assert.equal((await ask('DELETE', `${path}/properties/extent`)).status, 204)
+  assert.equal((await ask(`GET ${path}/properties/size`)).status, 404)
+  assert.deepEqual((await ask(`GET ${path}/properties`)).json.properties.extent.minimum, 1)
+  assert.equal((await ask(`DELETE ${path}/properties/extent`)).status, 204)
 
   const object = {
     name: 'Disk',
     description: 'd',
     properties: { n: { title: 'N', type: 'string' } },
   }
-  assert.equal((await ask('POST', `${path}/objects`, { body: object })).status, 201)
-  const listed = await ask('GET', `${path}/objects`)
+  assert.equal((await ask(`POST ${path}/objects`, { body: object })).status, 201)
+  const listed = await ask(`GET ${path}/objects`)
   assert.equal(
     listed.json.objects[0].self,
     '/v2/metadefs/namespaces/Test%3A%3AContents/objects/Disk',
   )
-  assert.equal((await ask('DELETE', `${path}/objects`)).status, 204)
+  assert.equal((await ask(`DELETE ${path}/objects`)).status, 204)
 
   const tags = { tags: [{ name: 'a' }, { name: 'b' }] }
-  assert.equal((await ask('POST', `${path}/tags`, { body: tags })).status, 201)
-  const appended = await ask('POST', `${path}/tags`, {
+  assert.equal((await ask(`POST ${path}/tags`, { body: tags })).status, 201)
+  const appended = await ask(`POST ${path}/tags`, {
     body: { tags: [{ name: 'c' }] },
     headers: { 'x-openstack-append': 'True' },
   })
   assert.equal(appended.status, 201)
   const names = async () =>
-    (await ask('GET', `${path}/tags`)).json.tags.map((tag: { name: string }) => tag.name)
+    (await ask(`GET ${path}/tags`)).json.tags.map((tag: { name: string }) => tag.name)
   assert.deepEqual(await names(), ['a', 'b', 'c'])
-  assert.equal((await ask('POST', `${path}/tags`, { body: tags })).status, 201)
+  assert.equal((await ask(`POST ${path}/tags`, { body: tags })).status, 201)
   assert.deepEqual(await names(), ['a', 'b'])
-  assert.equal((await ask('POST', `${path}/tags/d`)).status, 201)
-  assert.equal((await ask('DELETE', `${path}/tags/d`)).status, 204)
+  assert.equal((await ask(`POST ${path}/tags/d`)).status, 201)
+  assert.equal((await ask(`DELETE ${path}/tags/d`)).status, 204)
 })
 
 test('resource types are tied to a namespace and untied', async () => {
   const path = await make('Test::Types')
   const body = { name: 'OS::Test::Thing', prefix: 't:' }
-  assert.equal((await ask('POST', `${path}/resource_types`, { body })).status, 201)
-  const { json } = await ask('GET', `${path}/resource_types`)
+  assert.equal((await ask(`POST ${path}/resource_types`, { body })).status, 201)
+  const { json } = await ask(`GET ${path}/resource_types`)
   assert.equal(json.resource_type_associations[0].prefix, 't:')
-  const all = await ask('GET', '/v2/metadefs/resource_types')
+  const all = await ask('GET /v2/metadefs/resource_types')
   assert.ok(all.json.resource_types.some((type: { name: string }) => type.name === body.name))
-  assert.equal((await ask('DELETE', `${path}/resource_types/${body.name}`)).status, 204)
-  assert.equal((await ask('DELETE', `${path}/resource_types/${body.name}`)).status, 404)
+  assert.equal((await ask(`DELETE ${path}/resource_types/${body.name}`)).status, 204)
+  assert.equal((await ask(`DELETE ${path}/resource_types/${body.name}`)).status, 404)
 })
 
 test('what is not of the shape is refused with the place of every fault', async () => {
-  const { status, json } = await ask('POST', BASE, {
+  const { status, json } = await ask(`POST ${BASE}`, {
     body: { namespace: 7, colour: 'red' },
     headers: { accept: 'application/json' },
   })
@@ -172,7 +174,7 @@ test('clients find a schema of everything', async () => {
     'resource_type',
     'resource_types',
   ]) {
-    const { status, json } = await ask('GET', `/v2/schemas/metadefs/${name}`, { as: 'reader' })
+    const { status, json } = await ask(`GET /v2/schemas/metadefs/${name}`, { as: 'reader' })
     assert.equal(status, 200, name)
     assert.ok(json.properties, name)
   }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Service } from '../app/service.ts'
 import { messageOf } from '../base/failure.ts'
+import type { UnderWay } from './_under-way.ts'
 
 /** One request that was answered. */
 interface Answered {
@@ -30,25 +31,21 @@ const MAX_TASKS = 1000
  */
 export class Metrics {
   readonly #service: Service
+  readonly #underWay: UnderWay
   readonly #early: Answered[] = []
   #figures: Figures | undefined
   #loading: Promise<Figures> | undefined
-  #underWay = 0
 
   /** Counts what `app` answers. To be called before routes are added. */
-  constructor(app: FastifyInstance, service: Service) {
+  constructor(app: FastifyInstance, service: Service, underWay: UnderWay) {
     this.#service = service
+    this.#underWay = underWay
     const traffic = new Traffic()
     app.addHook('onListen', (done) => {
       setImmediate(() => this.#load())
       done()
     })
-    app.addHook('onRequest', (_request, _reply, done) => {
-      this.#underWay++
-      done()
-    })
     app.addHook('onResponse', (request, reply, done) => {
-      this.#underWay--
       this.#count({
         method: request.method,
         route: request.routeOptions.url ?? 'unknown',
@@ -63,7 +60,7 @@ export class Metrics {
   /** All figures in the text format, and its media type. */
   async render(): Promise<{ mediaType: string; text: string }> {
     const figures = await this.#load()
-    return { mediaType: figures.mediaType, text: await figures.render(this.#underWay) }
+    return { mediaType: figures.mediaType, text: await figures.render(this.#underWay.count) }
   }
 
   #count(answered: Answered): void {

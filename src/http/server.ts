@@ -6,6 +6,7 @@ import { Failure, messageOf } from '../base/failure.ts'
 import { KiB } from '../base/units.ts'
 import { drain, hasBody, isStillSending, STALL_MS } from './_body.ts'
 import { Metrics } from './metrics.ts'
+import { UnderWay } from './_under-way.ts'
 import { answerUnknown } from './_unknown-path.ts'
 import { toRefusal } from './_refusal.ts'
 import { withoutVersion } from './_version-path.ts'
@@ -15,6 +16,11 @@ import { imageDataRoutes } from './routes/image-data.ts'
 import { imageListRoutes } from './routes/image-list.ts'
 import { imagePatchRoutes } from './routes/image-patch.ts'
 import { imageRoutes } from './routes/images.ts'
+import { importRoutes } from './routes/import.ts'
+import { infoRoutes } from './routes/info.ts'
+import { locationRoutes } from './routes/locations.ts'
+import { storeRoutes } from './routes/stores.ts'
+import { taskRoutes } from './routes/tasks.ts'
 import { memberRoutes } from './routes/members.ts'
 import { metadefContentRoutes } from './routes/metadef-contents.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
@@ -41,6 +47,11 @@ const ROUTES: readonly Routes[] = [
   memberRoutes,
   metadefRoutes,
   metadefContentRoutes,
+  importRoutes,
+  infoRoutes,
+  locationRoutes,
+  storeRoutes,
+  taskRoutes,
   usageRoutes,
   cacheRoutes,
 ]
@@ -92,7 +103,7 @@ export function createServer(service: Service): FastifyInstance {
     done(refusesBody(request))
   })
   app.setErrorHandler((error, request, reply) => refuse(service, error, request, reply))
-  const metrics = new Metrics(app, service)
+  const metrics = new Metrics(app, service, new UnderWay(app))
   answerUnknown(app, service)
   openapiRoute(app)
   metricRoutes(app, metrics)

@@ -1,10 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ImageClient } from '../api/client.ts'
 import { openstackFromEnvironment } from '../app/config.ts'
-import { systemCode } from '../base/failure.ts'
 import type { Cli } from './cli.ts'
 
 /** Which service is meant. */
@@ -39,7 +37,9 @@ export async function openImageService(flags: ServiceFlags, cli: Cli): Promise<I
   const environment = flags.local ? {} : openstackFromEnvironment()
   const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
   if (flags.osCloud !== undefined || names.some((name) => environment[name] !== undefined))
-    return await openCloudClient(flags.osCloud, environment, cli)
+    return await (
+      await import('./_cloud-client.ts')
+    ).openCloudClient(flags.osCloud, environment, cli)
   return await openEmbedded(cli)
 }
 

@@ -6,6 +6,7 @@ import type { OpenContent } from '../../images/image-content.ts'
 import type { UploadRequest } from '../../images/upload.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
 import { readBody } from '../_body.ts'
+import { released } from '../_released.ts'
 import { checkStoredRange, type Download, parseDownload } from '../_download.ts'
 import { checkAllowed, type ImageVisit, openDoor } from '../_door.ts'
 import { sendView } from '../send-view.ts'
@@ -80,7 +81,7 @@ async function whileConnected(
   try {
     await take({
       imageId: image.id,
-      stream: readBody({ request, reply }),
+      stream: released(readBody({ request, reply })),
       size: announcedSize(request),
       userId: caller.userId,
       requestId: caller.requestId,

@@ -34,6 +34,8 @@ export class PostgresDatabase implements Migratable {
   readonly #pool: Pool
   readonly #reading: Kysely<never>
   readonly #nameOf = makeNames()
+  /** Those who have a connection, or wait for one. */
+  readonly #users = new Set<Promise<unknown>>()
 
   private constructor(pool: Pool) {
     this.#pool = pool
@@ -85,6 +87,7 @@ export class PostgresDatabase implements Migratable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    while (this.#users.size > 0) await Promise.allSettled(this.#users)
     await this.#pool.end()
   }
 
@@ -106,7 +109,13 @@ export class PostgresDatabase implements Migratable {
   }
 
   /** Lends a connection of the pool; one that was lost meanwhile does not come back to it. */
-  async #lend<T>(use: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+  #lend<T>(use: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const user = this.#lendNow(use).finally(() => this.#users.delete(user))
+    this.#users.add(user)
+    return user
+  }
+
+  async #lendNow<T>(use: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw asPostgresFailure(error)
     })

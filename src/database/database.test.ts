@@ -1,0 +1,316 @@
+import assert from 'node:assert/strict'
+import { statSync, writeFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+import { sql } from 'kysely'
+import { makeContext } from '../base/context.ts'
+import { isFailure } from '../base/failure.ts'
+import { failsWith } from '../testing/fails-with.ts'
+import { noPostgres, openPostgres } from '../testing/postgres.ts'
+import { tempDir } from '../testing/temp-dir.ts'
+import { columnTypes } from './columns.ts'
+import type { Database, Migration, Tx } from './database.ts'
+import { openDatabase, type DatabaseAddress } from './open-database.ts'
+
+const at = await tempDir()
+const postgres = noPostgres ? undefined : await openPostgres()
+
+interface Tables {
+  things: { name: string; count: number | null; flag?: unknown; bytes?: Uint8Array | null }
+}
+
+const things: Migration = {
+  name: 'things-001',
+  async up(db, kind) {
+    const { text, integer, bytes } = columnTypes(kind)
+    await db.schema
+      .createTable('things')
+      .addColumn('name', text, (column) => column.primaryKey())
+      .addColumn('count', integer)
+      .addColumn('flag', integer)
+      .addColumn('bytes', bytes)
+      .execute()
+  },
+}
+
+const open = (address: DatabaseAddress, migrations: readonly Migration[] = [things]) =>
+  openDatabase(address, migrations, makeContext())
+
+const add =
+  (name: string, count = 0) =>
+  (tx: Tx) =>
+    tx.as<Tables>().insertInto('things').values({ name, count }).execute()
+
+const addLarge = (tx: Tx) =>
+  tx
+    .as<Tables>()
+    .insertInto('things')
+    .values({ name: 'l', count: 0, bytes: new Uint8Array(2 ** 20) })
+    .execute()
+
+async function names(database: Database): Promise<string[]> {
+  const rows = await database
+    .read<Tables>()
+    .selectFrom('things')
+    .orderBy('name')
+    .select('name')
+    .execute()
+  return rows.map(({ name }) => name)
+}
+
+/** Reads a number and writes one more: what is lost if two do so at the same time. */
+async function countUp(tx: Tx): Promise<void> {
+  const db = tx.as<Tables>()
+  const { count } = await db
+    .selectFrom('things')
+    .select('count')
+    .where('name', '=', 'a')
+    .executeTakeFirstOrThrow()
+  await db
+    .updateTable('things')
+    .set({ count: (count ?? 0) + 1 })
+    .where('name', '=', 'a')
+    .execute()
+}
+
+const kinds: readonly {
+  kind: string
+  skip: string | false
+  address: () => Promise<DatabaseAddress>
+}[] = [
+  {
+    kind: 'SQLite',
+    skip: false,
+    address: async () => ({ sqlite: at(`${crypto.randomUUID()}.db`) }),
+  },
+  {
+    kind: 'PostgreSQL',
+    skip: noPostgres,
+    address: async () => ({ postgres: (await postgres?.createDatabase()) ?? '' }),
+  },
+]
+
+for (const { kind, skip, address } of kinds)
+  describe(`a database of ${kind}`, { skip }, () => {
+    it('runs each migration once, in the order of their names, whoever comes first', async () => {
+      const where = await address()
+      const ran: string[] = []
+      const named = (name: string): Migration => ({ name, up: async () => void ran.push(name) })
+      await using first = await open(where, [named('b-001'), things])
+      const later = [named('c-001'), named('a-001'), things, named('b-001')]
+      const others = await Promise.all([open(where, later), open(where, later)])
+      for (const other of others) await other[Symbol.asyncDispose]()
+      assert.deepEqual(ran, ['b-001', 'a-001', 'c-001'])
+      assert.deepEqual(await names(first), [])
+    })
+
+    it('is not touched by a program that is older than its maker', async () => {
+      const where = await address()
+      const newer = { ...things, name: 'things-002', up: async () => {} }
+      await (await open(where, [things, newer]))[Symbol.asyncDispose]()
+      await assert.rejects(open(where), (error) => {
+        return isFailure(error, 'CONFIG_INVALID') && error.message.includes('things-002')
+      })
+    })
+
+    it('has nothing of a migration that failed', async () => {
+      const where = await address()
+      const broken = { name: 'z-001', up: () => Promise.reject(new Error('broken')) }
+      await assert.rejects(open(where, [things, broken]), /broken/)
+      await using database = await open(where)
+      assert.deepEqual(await names(database), [])
+    })
+
+    it('keeps values as they are: truth as 0 and 1, times as milliseconds', async () => {
+      const where = await address()
+      const time = new Date(1_700_000_000_123)
+      await using database = await open(where)
+      await database.write(async (tx) => {
+        const rows = [
+          { name: 'a', count: 2 ** 53 - 1, flag: true, bytes: new Uint8Array([0, 255]) },
+          { name: 'b', count: null, flag: time, bytes: null },
+        ]
+        await tx.as<Tables>().insertInto('things').values(rows).execute()
+      })
+      const db = database.read<Tables>()
+      const [a, b] = await db.selectFrom('things').selectAll().orderBy('name').execute()
+      assert.deepEqual(
+        [a?.count, a?.flag, b?.count, b?.flag],
+        [2 ** 53 - 1, 1, null, time.getTime()],
+      )
+      assert.deepEqual([...(a?.bytes ?? [])], [0, 255])
+      const sum = await db
+        .selectFrom('things')
+        .select(sql<number>`sum(flag)`.as('sum'))
+        .executeTakeFirst()
+      assert.equal(sum?.sum, time.getTime() + 1)
+    })
+
+    it('sorts texts by code point', async () => {
+      await using database = await open(await address())
+      const sorted = ['', 'B', 'a', 'ä', '\u{ffee}', '🐧']
+      for (const name of sorted.toReversed()) await database.write(add(name))
+      assert.deepEqual(await names(database), sorted)
+    })
+
+    it('takes nothing of a write that throws, and all of those that waited with it', async () => {
+      await using database = await open(await address())
+      const results = await Promise.allSettled(
+        ['a', 'b', 'c', 'd'].map((name) =>
+          database.write(async (tx) => {
+            await add(name)(tx)
+            if (name === 'b') throw new Error('no b')
+            return name
+          }),
+        ),
+      )
+      assert.deepEqual(
+        results.map((result) =>
+          result.status === 'fulfilled' ? result.value : String(result.reason),
+        ),
+        ['a', 'Error: no b', 'c', 'd'],
+      )
+      assert.deepEqual(await names(database), ['a', 'c', 'd'])
+    })
+
+    it('takes nothing of a write in which a query failed, even if nobody minds', async () => {
+      await using database = await open(await address())
+      await database.write(add('a'))
+      await assert.rejects(
+        database.write(async (tx) => {
+          await add('b')(tx)
+          await add('a')(tx).catch(() => {})
+        }),
+      )
+      assert.deepEqual(await names(database), ['a'])
+    })
+
+    it('ends a transaction with its work', async () => {
+      await using database = await open(await address())
+      const kept = await database.write(async (tx) => tx)
+      await assert.rejects(add('late')(kept), /after its end/)
+      await assert.rejects(
+        database
+          .read()
+          .transaction()
+          .execute(async () => {}),
+        /Database.write/,
+      )
+      assert.deepEqual(await names(database), [])
+    })
+
+    it('writes nothing outside of a transaction', async () => {
+      await using database = await open(await address())
+      await assert.rejects(
+        database.read<Tables>().insertInto('things').values({ name: 'a', count: 1 }).execute(),
+      )
+      assert.deepEqual(await names(database), [])
+    })
+
+    it('loses no change of those who read and write the same at the same time', async () => {
+      const where = await address()
+      await using one = await open(where)
+      await using other = await open(where)
+      await one.write(add('a'))
+      await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 2 ? one : other).write(countUp)))
+      const row = await other.read<Tables>().selectFrom('things').selectAll().executeTakeFirst()
+      assert.equal(row?.count, 40)
+    })
+
+    it('reads what was written, as soon as that has been told', async () => {
+      await using database = await open(await address())
+      for (let n = 0; n < 20; n++) {
+        await database.write(add(`n${n}`))
+        assert.equal((await names(database)).length, n + 1)
+      }
+    })
+
+    it('finishes what waits before it is closed', async () => {
+      const where = await address()
+      const database = await open(where)
+      const writes = ['a', 'b'].map((name) => database.write(add(name)))
+      await database[Symbol.asyncDispose]()
+      await Promise.all(writes)
+      await using again = await open(where)
+      assert.deepEqual(await names(again), ['a', 'b'])
+    })
+  })
+
+describe('SQLite', () => {
+  it('waits for another process that writes, without holding up this one', async () => {
+    const path = at('busy.db')
+    await using database = await open({ sqlite: path })
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    let isDone = false
+    const write = database.write(add('a')).then(() => (isDone = true))
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(isDone, false)
+    assert.deepEqual(await names(database), [])
+    other.exec('COMMIT')
+    await write
+    other.close()
+    assert.deepEqual(await names(database), ['a'])
+  })
+
+  it('says when the disk is full, and loses nothing of those that waited with it', async () => {
+    const small: Migration = {
+      name: 'small-001',
+      up: async (db) => void (await sql`pragma max_page_count = 30`.execute(db)),
+    }
+    await using database = await open({ sqlite: at('small.db') }, [things, small])
+    const results = await Promise.allSettled(
+      [add('a'), addLarge, add('b')].map((work) => database.write(work)),
+    )
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    )
+    await assert.rejects(database.write(addLarge), failsWith('NO_SPACE'))
+    assert.deepEqual(await names(database), ['a', 'b'])
+  })
+
+  it('is readable for its owner only', async () => {
+    await using database = await open({ sqlite: at('private.db') })
+    await database.write(add('a'))
+    for (const end of ['', '-wal', '-shm'])
+      assert.equal(statSync(at(`private.db${end}`)).mode & 0o077, 0, end)
+  })
+
+  it('says that a file is not there, or is no database', async () => {
+    await assert.rejects(open({ sqlite: at('none/a.db') }), failsWith('FILE_NOT_FOUND'))
+    writeFileSync(at('text.db'), 'this is no database, however long it is made to be '.repeat(100))
+    await assert.rejects(open({ sqlite: at('text.db') }), failsWith('DATABASE_AWAY'))
+  })
+})
+
+describe('PostgreSQL', { skip: noPostgres }, () => {
+  it('is away while it is stopped, and is there again once it runs', async () => {
+    const url = (await postgres?.createDatabase()) ?? ''
+    await using database = await open({ postgres: url })
+    await database.write(add('a'))
+    for (const mode of ['fast', 'immediate'] as const) {
+      await postgres?.stop(mode)
+      await assert.rejects(names(database), failsWith('DATABASE_AWAY'))
+      await assert.rejects(database.write(add('b')), failsWith('DATABASE_AWAY'))
+      await assert.rejects(open({ postgres: url }), failsWith('DATABASE_AWAY'))
+      await postgres?.start()
+      assert.deepEqual(await names(database), ['a'])
+    }
+    await database.write(add('b'))
+    assert.deepEqual(await names(database), ['a', 'b'])
+  })
+
+  it('says that there is no such database', async () => {
+    const url = (await postgres?.createDatabase()) ?? ''
+    await assert.rejects(
+      open({ postgres: url.replace(/test\d+/, 'nowhere') }),
+      failsWith('CONFIG_INVALID'),
+    )
+  })
+
+  it('refuses a text with a character that it cannot keep', async () => {
+    await using database = await open({ postgres: (await postgres?.createDatabase()) ?? '' })
+    await assert.rejects(database.write(add('a\0b')), failsWith('REQUEST_INVALID'))
+  })
+})

@@ -9,6 +9,7 @@ import type { RequestListener } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '../base/units.ts'
+import type { Store } from '../stores/store.ts'
 import { openWebServer, type WebServer } from './web-server.ts'
 
 /** `copied`: active, with data in both stores. */
@@ -151,6 +152,25 @@ export class ImageLoad implements AsyncDisposable {
     const there = this.#images.filter(({ state }) => state !== 'absent')
     this.#images.splice(0, this.#images.length, ...there)
     return images
+  }
+
+  /** What stands in `stores` is what `images` say, and nothing else. Gives how many objects there are. */
+  async checkObjects(stores: readonly Store[], images: readonly ShownImage[]): Promise<number> {
+    const named = new Set(images.flatMap(({ locations = [] }) => locations.map(({ url }) => url)))
+    const staged = new Set(
+      images.filter(({ status }) => status === 'uploading').map(({ id }) => id),
+    )
+    let count = 0
+    for (const store of stores)
+      for await (const { key } of store.list?.() ?? []) {
+        count += 1
+        if (named.delete(store.locate(key)) || staged.delete(key.slice(0, key.indexOf('.'))))
+          continue
+        this.faults.push(`nobody names ${key} in store ${store.id}`)
+      }
+    for (const url of named) this.faults.push(`there is nothing at ${url}`)
+    for (const id of staged) this.faults.push(`the staged data of image ${id} is not there`)
+    return count
   }
 
   /** Downloads everything that is active. */

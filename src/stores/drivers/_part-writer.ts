@@ -28,18 +28,44 @@ export interface PartTarget {
   clear(): Promise<void>
 }
 
-/** Parts on their way take no more memory than this, unless a single one does, */
-const IN_FLIGHT_BYTES = 64 * MiB
-/** and are no more than these. */
-const IN_FLIGHT_PARTS = 3
+/** Parts of one writer that are in memory at a time: on their way, or being filled. */
+const MOST_IN_MEMORY = 3
+
+/**
+ * Memory that all writers of a store share for their parts. Each has one part, however much that is; more than
+ * one only while there is room.
+ */
+export class PartMemory {
+  #left: number
+
+  constructor(bytes = 96 * MiB) {
+    this.#left = bytes
+  }
+
+  /** Whether there was room; `must`: it is taken anyhow. */
+  take(bytes: number, must: boolean): boolean {
+    if (!must && bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  give(bytes: number): void {
+    this.#left += bytes
+  }
+}
 
 /** A writer, in order, of an object at `target`. `size`: when it is known, no more memory is taken. */
-export function writeParts(target: PartTarget, size = Number.POSITIVE_INFINITY): ObjectWriter {
-  return new PartWriter(target, size)
+export function writeParts(
+  target: PartTarget,
+  memory: PartMemory,
+  size = Number.POSITIVE_INFINITY,
+): ObjectWriter {
+  return new PartWriter(target, memory, size)
 }
 
 class PartWriter implements ObjectWriter {
   readonly #target: PartTarget
+  readonly #memory: PartMemory
   readonly #size: number
   readonly #stop = new AbortController()
   readonly #underWay = new Set<Promise<void>>()
@@ -47,7 +73,7 @@ class PartWriter implements ObjectWriter {
   readonly #spare: Buffer[] = []
   #failure: { readonly error: unknown } | undefined
   /** The part that is being filled: its memory, as far as it is filled, and the digest of that. */
-  #buffer: Buffer = Buffer.alloc(0)
+  #buffer: Buffer
   #filled = 0
   #digest = createHash('md5')
   /** Parts that were sent, and the bytes in them. */
@@ -56,16 +82,22 @@ class PartWriter implements ObjectWriter {
   #touched = false
   #ended = false
 
-  constructor(target: PartTarget, size: number) {
+  constructor(target: PartTarget, memory: PartMemory, size: number) {
     this.#target = target
+    this.#memory = memory
     this.#size = size
-    this.#buffer = this.#newBuffer()
+    const length = this.#nextLength()
+    memory.take(length, true)
+    this.#buffer = Buffer.allocUnsafeSlow(length)
   }
 
   async write(_offset: number, bytes: Uint8Array): Promise<void> {
     this.#throwFailure()
     for (let at = 0; at < bytes.length;) {
-      if (this.#filled === this.#buffer.length) await this.#send()
+      if (this.#filled === this.#buffer.length) {
+        await this.#send()
+        this.#buffer = await this.#nextBuffer()
+      }
       const piece = bytes.subarray(at, at + this.#buffer.length - this.#filled)
       this.#buffer.set(piece, this.#filled)
       this.#digest.update(piece)
@@ -103,31 +135,48 @@ class PartWriter implements ObjectWriter {
     return this.discard()
   }
 
-  /** Sends what is filled, once there is room on the way. */
+  /** Begins to send what is filled. */
   async #send(): Promise<void> {
     const { signal } = this.#stop
     if (!this.#touched) {
       this.#touched = true
       await this.#target.begin(signal)
     }
-    const room = Math.floor(IN_FLIGHT_BYTES / this.#buffer.length)
-    const limit = Math.max(1, Math.min(IN_FLIGHT_PARTS, room))
-    while (this.#underWay.size >= limit) await Promise.race(this.#underWay)
-    this.#throwFailure()
+    const buffer = this.#buffer
     const part = this.#takePart()
-    const memory = this.#buffer
     this.#parts++
     this.#sent += part.bytes.length
     const sending: Promise<void> = this.#target
       .putPart(this.#parts, part, signal)
-      .then(
-        () => void this.#spare.push(memory),
-        (error: unknown) => void (this.#failure ??= { error }),
-      )
-      .finally(() => this.#underWay.delete(sending))
+      .catch((error: unknown) => void (this.#failure ??= { error }))
+      .finally(() => {
+        this.#underWay.delete(sending)
+        this.#spare.push(buffer)
+      })
     this.#underWay.add(sending)
-    this.#buffer = this.#newBuffer()
     this.#filled = 0
+    this.#buffer = Buffer.alloc(0)
+  }
+
+  /** Memory of a part that has arrived, or more; if there is no more, the next that arrives. */
+  async #nextBuffer(): Promise<Buffer> {
+    const length = this.#nextLength()
+    for (;;) {
+      this.#throwFailure()
+      const spare = this.#spare.pop()
+      if (spare?.length === length) return spare
+      if (spare) this.#memory.give(spare.length)
+      const isFree = this.#underWay.size === 0
+      const mayBeMore = isFree || this.#underWay.size < MOST_IN_MEMORY
+      if (mayBeMore && this.#memory.take(length, isFree)) return Buffer.allocUnsafeSlow(length)
+      await Promise.race(this.#underWay)
+    }
+  }
+
+  /** Bytes of the part that comes next. */
+  #nextLength(): number {
+    const rest = this.#size > this.#sent ? this.#size - this.#sent : Number.POSITIVE_INFINITY
+    return Math.min(this.#target.sizeOf(this.#parts + 1), rest)
   }
 
   #takePart(): Part {
@@ -136,20 +185,13 @@ class PartWriter implements ObjectWriter {
     return { bytes: this.#buffer.subarray(0, this.#filled), md5 }
   }
 
-  #newBuffer(): Buffer {
-    const rest = this.#size > this.#sent ? this.#size - this.#sent : Number.POSITIVE_INFINITY
-    const length = Math.min(this.#target.sizeOf(this.#parts + 1), rest)
-    const spare = this.#spare.pop()
-    if (spare?.length === length) return spare
-    return Buffer.allocUnsafeSlow(length)
-  }
-
   #throwFailure(): void {
     if (this.#failure) throw this.#failure.error
   }
 
   #end(): void {
     this.#ended = true
+    for (const { length } of [this.#buffer, ...this.#spare]) this.#memory.give(length)
     this.#spare.length = 0
     this.#buffer = Buffer.alloc(0)
   }

@@ -54,7 +54,7 @@ export interface SwiftSession extends AsyncDisposable {
   abilities(): Promise<Readonly<Record<string, Readonly<Record<string, unknown>>>>>
 }
 
-const RETRIES = 4
+const RETRIES = 3
 const RETRY_DELAY_MS = 200
 /** How long it may be silent, also while it checks the manifest of a large object. */
 const SILENCE_MS = 60_000

@@ -9,7 +9,7 @@ import {
   type ListedObject,
   type ObjectWriter,
 } from '../store.ts'
-import { type PartTarget, planParts, writeParts } from './_part-writer.ts'
+import { PartMemory, type PartTarget, planParts, writeParts } from './_part-writer.ts'
 import { s3Failure } from './_s3-failure.ts'
 import { type S3Options, type S3Library, openS3Client } from './_s3-client.ts'
 import { streamedSource } from './_streamed-source.ts'
@@ -67,6 +67,7 @@ class S3Store implements DriverStore {
   readonly #client: S3Client
   readonly #options: S3Options
   readonly #prefix: string
+  readonly #memory = new PartMemory()
 
   constructor(library: S3Library, client: S3Client, options: S3Options) {
     const { endpoint = 'amazon', region = 'us-east-1', bucket, prefix = '' } = options
@@ -79,7 +80,7 @@ class S3Store implements DriverStore {
 
   async create(key: string, size?: number): Promise<ObjectWriter> {
     if (this.#options.create_bucket) await this.#makeBucket()
-    return writeParts(this.#partsOf(key, size), size)
+    return writeParts(this.#partsOf(key, size), this.#memory, size)
   }
 
   async open(key: string): Promise<Source> {

@@ -8,7 +8,7 @@ import {
   type ListedObject,
   type ObjectWriter,
 } from '../store.ts'
-import { planParts, writeParts } from './_part-writer.ts'
+import { PartMemory, planParts, writeParts } from './_part-writer.ts'
 import { streamedSource } from './_streamed-source.ts'
 import { SwiftContainers } from './_swift-containers.ts'
 import { joinSegments, type Joining, type Segment } from './_swift-manifest.ts'
@@ -79,6 +79,7 @@ class SwiftStore implements DriverStore {
   readonly #containers: SwiftContainers
   readonly #options: SwiftOptions
   readonly #prefix: string
+  readonly #memory = new PartMemory()
   readonly #segmentSize: number
   #joining: Promise<Joining> | undefined
 
@@ -115,6 +116,7 @@ class SwiftStore implements DriverStore {
         },
         clear: async () => await this.remove(key),
       },
+      this.#memory,
       size,
     )
   }

@@ -17,6 +17,8 @@ import { catalogMigrations } from '../images/catalog-migrations.ts'
 import { openCatalog } from '../images/open-catalog.ts'
 import { openImageContent } from '../images/open-image-content.ts'
 import { openImages } from '../images/open-images.ts'
+import type { Images } from '../images/images.ts'
+import { type SweepParts, sweepObjects } from '../images/sweep-objects.ts'
 import { openUploads, uploadKinds } from '../images/open-uploads.ts'
 import { chooseSteps, ingestWishes } from '../imports/choose-steps.ts'
 import { openImports } from '../imports/open-imports.ts'
@@ -31,6 +33,7 @@ import { openPgBossQueue } from '../tasks/pg-boss-queue.ts'
 import { openWorker } from '../tasks/worker.ts'
 import { importMethods, importSteps, storeDrivers } from './builtin-service.ts'
 import { holdDataDir, makeDataDir } from './data-dir.ts'
+import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
 import type { ServiceConfig } from './service-config.ts'
 import type { Service } from './service.ts'
@@ -46,7 +49,8 @@ export interface ServiceOptions {
   readonly openAuthenticator?: (policy: Policy) => Authenticator
 }
 
-const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 
 /**
  * Puts the image service together, as the configuration says, and sets it to work: what an earlier process left
@@ -164,6 +168,7 @@ export async function openService(
       context,
     ),
   )
+  if (role === 'server') opened.use(openHousekeeping(choresOf(config, images, ground), context))
   const closing = opened.move()
   return {
     config,
@@ -184,6 +189,27 @@ export async function openService(
     cache,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
+}
+
+/** What a server does from time to time beside its tasks. */
+function choresOf(
+  { sweep_after_h: sweepAfterH }: ServiceConfig,
+  images: Pick<Images, 'purge'>,
+  parts: SweepParts,
+): Chore[] {
+  const olderThanMs = sweepAfterH * HOUR_MS
+  const sweep = { name: 'sweep objects', everyMs: HOUR_MS }
+  return [
+    { name: 'purge images', everyMs: MINUTE_MS, run: async () => await images.purge() },
+    ...(sweepAfterH > 0
+      ? [
+          {
+            ...sweep,
+            run: async (signal: AbortSignal) => await sweepObjects(parts, { olderThanMs, signal }),
+          },
+        ]
+      : []),
+  ]
 }
 
 /** Keystone as whoever asks for something, by the token it came with; undefined where there is none. */

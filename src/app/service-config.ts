@@ -205,6 +205,10 @@ export const serviceSettings = {
     },
     strict,
   ),
+  sweep_after_h: Type.Number({
+    minimum: 0,
+    description: 'hours after which data in a store that no image names is removed; 0: never',
+  }),
   lease_s: Type.Number({
     minimum: 1,
     description: 'a worker that is silent for so long is taken for dead',
@@ -279,6 +283,7 @@ export function serviceDefaults(dataDir: string): ServiceConfig {
     },
     quotas: { default: {}, projects: {} },
     cache: { enabled: false, max_size: 10 * 1024 * MiB },
+    sweep_after_h: 168,
     lease_s: 30,
   }
 }

@@ -5,7 +5,7 @@ import type { Limits } from '../access/quotas.ts'
 import type { Image } from '../images/image.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkParameters, checkState, chooseStores } from './_check-import.ts'
-import { IMAGE_IMPORT, type ImportJob, toInput } from './_import-job.ts'
+import { IMAGE_IMPORT, OLD_IMPORT, type ImportJob, toInput } from './_import-job.ts'
 import type { ImportRequest } from './imports.ts'
 import { locked } from './_lock.ts'
 import type { ImportMethod } from './method.ts'
@@ -26,7 +26,7 @@ export async function beginImport(
     })
   checkState(image, method)
   checkParameters(method, request.parameters)
-  const { caller, parameters } = request
+  const { caller, parameters, asTask } = request
   const chosen = chooseStores(image, method, request, stores)
   if (chosen.length === 0) return undefined
   const secret = await method.check?.(
@@ -51,12 +51,12 @@ export async function beginImport(
     const { projectId: owner, userId, requestId } = caller
     const added = await ledger.add(tx, {
       id,
-      type: IMAGE_IMPORT,
+      type: asTask === undefined ? IMAGE_IMPORT : OLD_IMPORT,
       owner,
       userId,
       requestId,
       subject: image.id,
-      input: toInput(job),
+      input: { ...toInput(job), ...asTask },
     })
     checkState(now, method)
     await checkQuotas(ground, tx, now, method, chosen.length, limits)

@@ -4,6 +4,8 @@ import type { Json, Task } from '../tasks/task.ts'
 import type { StoredObject } from './method.ts'
 
 export const IMAGE_IMPORT = 'api_image_import'
+/** The same, asked for by the old API of tasks. */
+export const OLD_IMPORT = 'import'
 
 export interface ImportJob {
   readonly imageId: string
@@ -17,10 +19,7 @@ export interface ImportJob {
   readonly roles: readonly string[]
 }
 
-/** What of a task's input is shown. Source: the tasks of Glance. */
-export const SHOWN_INPUT = ['image_id', 'import_req', 'backend'] as const
-
-export function toInput(job: ImportJob): Json {
+export function toInput(job: ImportJob): { readonly [key: string]: Json } {
   return {
     image_id: job.imageId,
     import_req: {

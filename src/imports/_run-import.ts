@@ -318,6 +318,7 @@ class ImportRun {
     const { database, catalog, context } = this.#ground
     if (this.#placed.length === 0 && this.#job.stores.length === this.#failed.size)
       throw this.#noneLeft()
+    if (this.#lease.signal.aborted) throw this.#lease.signal.reason
     const { id: taskId } = this.#lease.task
     const removing = await database.write(async (tx) => {
       const { id, properties } = await this.#commit(tx)

@@ -1,7 +1,7 @@
 import { outcomeOf } from '../tasks/outcome.ts'
 import type { Lease, Task } from '../tasks/task.ts'
 import { dropStaged } from './_drop-staged.ts'
-import { jobOf, objectsOf } from './_import-job.ts'
+import { jobOf, objectsOf, OLD_IMPORT } from './_import-job.ts'
 import { failedStores, unlocked } from './_lock.ts'
 import type { ImportGround } from './_run-import.ts'
 import { SECRET } from './_secret.ts'
@@ -30,6 +30,7 @@ export async function undoImport(
       await catalog.update(tx, imageId, { ...(isUndone && nothing), properties })
       if (isUndone) await catalog.removeAttachment(tx, imageId, 'map')
       await catalog.removeAttachment(tx, imageId, SECRET)
+      if (isUndone && task.type === OLD_IMPORT) await catalog.remove(tx, imageId)
     }
     const unwanted = await dropStaged(ground, tx, imageId, objectsOf(task.leftovers))
     await lease.finish(outcomeOf(reason), tx)

@@ -18,6 +18,8 @@ export interface ImportRequest {
   /** Whether one store that fails makes the import fail. */
   readonly allMustSucceed: boolean
   readonly caller: Caller
+  /** Given: a task of the old API, which shows this as its input, and takes the image with it if it fails. */
+  readonly asTask?: Readonly<Record<string, Json>>
 }
 
 export interface Imports {

@@ -1,8 +1,9 @@
 import { Failure } from '../base/failure.ts'
+import type { TaskKind } from '../tasks/task.ts'
 import { chooseSteps } from './choose-steps.ts'
 import type { ImportParts } from './_ground.ts'
 import { beginImport } from './_begin-import.ts'
-import { IMAGE_IMPORT } from './_import-job.ts'
+import { IMAGE_IMPORT, OLD_IMPORT } from './_import-job.ts'
 import { beginLocation, locationKind } from './_import-location.ts'
 import type { Imports } from './imports.ts'
 import type { ImportMethod } from './method.ts'
@@ -41,14 +42,18 @@ export function openImports(parts: ImportParts): Imports {
     addLocation: async (...given) => await beginLocation(parts, ...given),
     planLocations: async (image, changes) => await planLocations(parts, image, changes),
     kinds: [
-      {
-        type: IMAGE_IMPORT,
-        resumes: true,
-        run: async (lease) => await runImport(ground, lease),
-        undo: async (task, reason, lease) => await undoImport(ground, task, reason, lease),
-      },
+      ...[IMAGE_IMPORT, OLD_IMPORT].map((type) => importKind(type, ground)),
       locationKind(parts),
     ],
+  }
+}
+
+function importKind(type: string, ground: ImportGround): TaskKind {
+  return {
+    type,
+    resumes: true,
+    run: async (lease) => await runImport(ground, lease),
+    undo: async (task, reason, lease) => await undoImport(ground, task, reason, lease),
   }
 }
 

@@ -2,8 +2,8 @@
  * Who may do what, unless the policy file says otherwise. Source: the defaults of Glance's policies in 2026, with
  * its secure roles enforced.
  *
- * Two things hold before any rule is asked (`image-door.ts`): an image that is neither the caller's nor public, community
- * or shared with its project is not there; and the rules of images speak of images that are there.
+ * Before any of them is asked, an image that is neither the caller's nor public, community or shared with its
+ * project is not there (`image-door.ts`): rules speak of images that are within reach.
  */
 
 const PROJECT_MEMBER = 'role:member and project_id:%(project_id)s'
@@ -44,11 +44,6 @@ const TABLE = [
     'download_from_store',
     `${ADMIN} or (role:member and ${MINE_OR_SHOWN})`,
     'say which stores the data is to be read from',
-  ],
-  [
-    'download_from_store',
-    `${ADMIN} or (role:member and ${MINE_OR_SHOWN})`,
-    'choose the store it is read from',
   ],
   ['upload_image', OWNER, 'upload, stage'],
   ['copy_image', ADMIN, 'copy the data of an image to further stores'],

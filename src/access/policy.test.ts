@@ -95,6 +95,11 @@ describe('a check', () => {
 })
 
 describe('a policy', () => {
+  it('has one default for each rule', () => {
+    const names = DEFAULT_RULES.map(({ name }) => name)
+    assert.deepEqual(names, [...new Set(names)])
+  })
+
   it('has every default rule, and says which are in force', () => {
     const policy = makePolicy({ get_image: [['role:a', 'role:b']] })
     for (const { name, check } of DEFAULT_RULES)

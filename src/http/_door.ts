@@ -8,6 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, Target } from '../access/caller.ts'
 import type { RuleName } from '../access/default-rules.ts'
 import { dependsOnMembership, guard, guardImage, noImage } from '../access/image-door.ts'
+import { UUID_PATTERN } from '../api/image-schema.ts'
 import type { Service } from '../app/service.ts'
 import type { Image } from '../images/image.ts'
 
@@ -64,6 +65,9 @@ export function openDoor(service: Service): Door {
   }
 }
 
+/** What is none is not looked for: databases have no text for everything that addresses may hold. */
+const UUID = new RegExp(UUID_PATTERN)
+
 type Asking = Pick<Visit, 'service' | 'caller'>
 
 /** Lets pass whom the rule allows. Fails with FORBIDDEN. */
@@ -78,7 +82,7 @@ export async function findImage(
   rule?: RuleName,
 ): Promise<{ image: Image; target: Target }> {
   const { catalog, policy } = service
-  const image = await catalog.get(id)
+  const image = UUID.test(id) ? await catalog.get(id) : undefined
   // One that waits to be deleted is gone already
   if (image === undefined || image.status === 'pending_delete') throw noImage(id)
   const isMember =

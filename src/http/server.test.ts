@@ -10,6 +10,12 @@ after(() => server[Symbol.asyncDispose]())
 const { ask, port } = server
 const none = '00000000-0000-4000-8000-000000000000'
 
+const ids = (json: { versions: { id: string }[] }) => json.versions.map(({ id }) => id)
+
+async function hrefOf(headers: Record<string, string>): Promise<string> {
+  return (await ask('GET /versions', { headers })).json.versions[0].links[0].href
+}
+
 describe('versions', () => {
   it('are listed at /versions, and as a choice at / and wherever there is nothing', async () => {
     const { status, json } = await ask('GET /versions', { as: null })
@@ -27,7 +33,6 @@ describe('versions', () => {
   })
 
   it('have those that need a cache where there is one, and none of them where there is not', async () => {
-    const ids = (json: { versions: { id: string }[] }) => json.versions.map(({ id }) => id)
     assert.ok(!ids((await ask('GET /versions')).json).includes('v2.16'))
     await using cached = await openTestServer({ config: { cache: { enabled: true } } })
     const { json } = await cached.ask('GET /versions')
@@ -36,8 +41,6 @@ describe('versions', () => {
   })
 
   it('name the host as the client, or the proxy before us, called it', async () => {
-    const hrefOf = async (headers: Record<string, string>) =>
-      (await ask('GET /versions', { headers })).json.versions[0].links[0].href
     assert.equal(await hrefOf({ host: 'images.test:9292' }), 'http://images.test:9292/v2/')
     const proxied = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'images.test, inner' }
     assert.equal(await hrefOf(proxied), 'https://images.test/v2/')
@@ -104,10 +107,10 @@ describe('a request', () => {
   })
 })
 
-describe('a refusal', () => {
-  const refusalFor = async (accept: string) =>
-    await ask(`GET /v2/images/${none}`, { headers: { accept } })
+const refusalFor = async (accept: string) =>
+  await ask(`GET /v2/images/${none}`, { headers: { accept } })
 
+describe('a refusal', () => {
   it('is JSON for those who take it', async () => {
     const { status, json, headers } = await refusalFor('application/json')
     assert.equal(status, 404)
@@ -165,15 +168,13 @@ describe('a refusal', () => {
 async function dial(): Promise<Socket & { heard(until?: RegExp): Promise<string> }> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
-  let text = ''
-  socket.on('data', (bytes) => (text += bytes.toString()))
-  const heard = async (until?: RegExp) => {
-    while (!socket.readableEnded && !(until?.test(text) ?? false)) {
-      const event = socket.destroyed ? undefined : until ? 'data' : 'end'
-      if (event === undefined) break
-      await Promise.race([once(socket, event), once(socket, 'end'), once(socket, 'close')])
-    }
-    return text
+  const said: Buffer[] = []
+  socket.on('data', (bytes: Buffer) => said.push(bytes))
+  const heard = async (until?: RegExp): Promise<string> => {
+    const text = Buffer.concat(said).toString()
+    if (socket.readableEnded || socket.destroyed || until?.test(text)) return text
+    await Promise.race(['data', 'end', 'close'].map((event) => once(socket, event)))
+    return await heard(until)
   }
   return Object.assign(socket, { heard })
 }

@@ -65,28 +65,28 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
     MEMBER,
     door.image('delete_member', async (visit) => {
       checkShared(visit)
-      const { member_id: member = '' } = visit.request.params as { member_id?: string }
-      await images.removeMember(visit.image.id, member)
+      await images.removeMember(visit.image.id, memberOf(visit))
       return sendNothing(visit.reply)
     }),
   )
 }
 
 /** The member of the path, for the owner and for that member; others do not learn of it. */
-async function findMember({
-  service,
-  image,
-  target,
-  caller,
-  request,
-}: ImageVisit): Promise<Member> {
-  const { member_id: id = '' } = request.params as { member_id?: string }
+async function findMember(visit: ImageVisit): Promise<Member> {
+  const { service, image, target, caller } = visit
+  const id = memberOf(visit)
   const member = await service.catalog.member(image.id, id)
   const mayKnow = service.policy.allows('get_member', caller, { ...target, member_id: id })
   if (member !== undefined && mayKnow) return member
   throw new Failure('MEMBER_NOT_FOUND', `image ${image.id} is not shared with ${id}`, {
     details: { id: image.id, member: id },
   })
+}
+
+function memberOf({ request }: ImageVisit): string {
+  const { member_id: id = '' } = request.params as { member_id?: string }
+  checkText(id)
+  return id
 }
 
 function checkShared({ image: { id, visibility } }: ImageVisit): void {

@@ -59,7 +59,7 @@ const leaf = oneof(
   template.map((text): Check => ({ kind: 'role', template: text })),
   record({ name, template }).map((parts): Check => ({ kind: 'attribute', at: 0, ...parts })),
   record({
-    value: stringMatching(/^[A-Za-z0-9 _-]{0,8}$/).filter((text) => !text.includes(' ')),
+    value: stringMatching(/^[A-Za-z0-9_-]{0,8}$/),
     template,
   }).map((parts): Check => ({ kind: 'literal', ...parts })),
 )

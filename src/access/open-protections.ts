@@ -1,4 +1,4 @@
-/** Which properties of images whom: Glance's property protection files, as they are. */
+/** Who may touch which properties of images: Glance's property protection files, as they are. */
 import { readFile } from 'node:fs/promises'
 import { asFileFailure, Failure } from '../base/failure.ts'
 import { didYouMean } from '../schema/find-faults.ts'

@@ -136,10 +136,7 @@ async function stampOf(file: string): Promise<string> {
 }
 
 /** The holders by the digests of their tokens. Fails with CONFIG_INVALID; no message shows a digest, or what stands in its place. */
-export async function parseTokens(
-  text: string,
-  file: string,
-): Promise<ReadonlyMap<string, Holder>> {
+async function parseTokens(text: string, file: string): Promise<ReadonlyMap<string, Holder>> {
   const { parseDocument } = await import('yaml')
   const document = parseDocument(text, { logLevel: 'error', prettyErrors: false })
   const [error] = document.errors

@@ -30,15 +30,16 @@ interface RunningSwift {
 }
 
 describe('object stores in a real Swift', { skip, timeout: 900_000 }, async () => {
-  const at = await tempDir()
   const script = join(import.meta.dirname, '../scripts/swift')
+  // It is stopped before its directory is removed: what was declared first ends first.
+  after(async () => await runTool([script, 'stop', at('swift')]))
+  const at = await tempDir()
   const context = { ...makeContext(), dataDir: at('data') }
   let swift: RunningSwift | undefined
   before(async () => {
     const told = await runTool([script, 'start', at('swift')], { timeoutMs: 600_000 })
     swift = JSON.parse(told.toString()) as RunningSwift
   })
-  after(() => runTool([script, 'stop', at('swift')]))
 
   const running = (): RunningSwift => {
     assert.ok(swift)

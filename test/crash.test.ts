@@ -38,7 +38,8 @@ test(`a server that is killed ${KILLS} times loses nothing, and leaves nothing b
     image: { show_multiple_locations: true },
     import: { web: { allowed_hosts: ['127.0.0.1'], allowed_ports: [load.webPort] } },
   }
-  const restart = () => startServer(temp('ingot.yaml'), config)
+  await using opened = new AsyncDisposableStack()
+  const restart = async () => opened.use(await startServer(temp('ingot.yaml'), config))
   let server = await restart()
   for (let kill = 1; kill <= KILLS; kill += 1) {
     const killing = new AbortController()

@@ -65,18 +65,21 @@ async function tryServers(name: string, { driver, options }: Place): Promise<voi
   const url = await postgres.createDatabase()
   await using load = await ImageLoad.open('second')
   const list = ['first', 'second'].map((id) => ({ id, type: driver.name, options: options(id) }))
-  const wires = await Promise.all([1, 2, 3].map(() => openWire(url)))
+  await using opened = new AsyncDisposableStack()
+  const wires = await Promise.all([1, 2, 3].map(async () => opened.use(await openWire(url))))
   const servers: Served[] = []
   for (const [index, wire] of wires.entries())
     servers.push(
-      await startServer(temp(`${name}-${index}.yaml`), {
-        data_dir: temp(`${name}-${index}`),
-        database: wire.url,
-        lease_s: LEASE_S,
-        stores: { default: 'first', list },
-        image: { show_multiple_locations: true },
-        import: { web: { allowed_hosts: ['127.0.0.1'], allowed_ports: [load.webPort] } },
-      }),
+      opened.use(
+        await startServer(temp(`${name}-${index}.yaml`), {
+          data_dir: temp(`${name}-${index}`),
+          database: wire.url,
+          lease_s: LEASE_S,
+          stores: { default: 'first', list },
+          image: { show_multiple_locations: true },
+          import: { web: { allowed_hosts: ['127.0.0.1'], allowed_ports: [load.webPort] } },
+        }),
+      ),
     )
   const [doomed, remote, steady] = servers
   const [, wire] = wires
@@ -105,13 +108,14 @@ async function tryServers(name: string, { driver, options }: Place): Promise<voi
   const images = await load.check(remote.url)
   assert.deepEqual(await load.check(steady.url), images, 'all servers show the same')
   const context = { ...makeContext(), dataDir: temp(name) }
-  const stores = await Promise.all(list.map((store) => openStore(store, driver, context)))
+  const stores = await Promise.all(
+    list.map(async (store) => opened.use(await openStore(store, driver, context))),
+  )
   assert.ok((await load.checkObjects(stores, images)) > 0)
   await load.readAll(steady.url, images)
   assert.deepEqual(load.faults, [], logs())
   for (const [deed, times] of Object.entries(load.done)) assert.ok(times > 0, `no ${deed} was done`)
   for (const server of [remote, steady]) assert.equal(await server.stop(), 0)
-  for (const one of [...stores, ...wires]) await one[Symbol.asyncDispose]()
 }
 
 /** When the ledger holds no work that has not ended. */

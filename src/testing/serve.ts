@@ -10,10 +10,10 @@ const MAIN = fileURLToPath(new URL('../cli/main.ts', import.meta.url))
 /** Of its log, to show when something went wrong. */
 const LOG_LINES = 2000
 
-export interface Served {
+/** Closing it kills it, if it runs. */
+export interface Served extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`. */
   readonly url: string
-  readonly pid: number
   /** The last lines of its log. */
   readonly log: readonly string[]
   /** As `kill -9`. Resolves when it is gone. */
@@ -43,14 +43,16 @@ export async function startServer(configFile: string, config: object): Promise<S
       throw new Error(`ingot serve ended with ${String(code)}:\n${log.join('\n')}`)
     }),
   ])
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    killGroup(child, 'SIGKILL')
+    await gone
+  }
   return {
     url,
-    pid: child.pid ?? 0,
     log,
-    kill: async () => {
-      killGroup(child, 'SIGKILL')
-      await gone
-    },
+    kill,
+    [Symbol.asyncDispose]: kill,
     stop: async () => {
       await stopProcess(child, 60_000)
       return child.exitCode

@@ -40,7 +40,9 @@ export async function* readBody({ request, reply }: Exchange): AsyncGenerator<Bu
   const { socket } = raw
   try {
     socket.setTimeout(STALL_MS)
-    for await (const part of raw as AsyncIterable<Buffer>) {
+    // Whoever stops before the end still has to be answered: the connection stays.
+    const parts = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
+    for await (const part of parts) {
       socket.setTimeout(0)
       yield part
       socket.setTimeout(STALL_MS)

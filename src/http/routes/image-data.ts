@@ -74,10 +74,11 @@ async function whileConnected(
   checkContentType(request)
   const gone = new AbortController()
   const { raw } = request
+  const { socket } = raw // which it forgets when it ends
   const leave = () => {
     if (!raw.complete) gone.abort(new Failure('READER_GONE', 'the client left'))
   }
-  raw.socket.once('close', leave)
+  socket.once('close', leave)
   try {
     await take({
       imageId: image.id,
@@ -88,7 +89,7 @@ async function whileConnected(
       signal: gone.signal,
     })
   } finally {
-    raw.socket.off('close', leave)
+    socket.off('close', leave)
   }
 }
 

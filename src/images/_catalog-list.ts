@@ -17,7 +17,7 @@ import type { ImageQuery, Sort, SortKey } from './catalog.ts'
 import type { Image } from './image.ts'
 
 /** So many images at most are found and sorted; a page out of more is found in walking. */
-export const FEW = 5000
+export const FEW: Readonly<Record<DatabaseKind, number>> = { sqlite: 10_000, postgres: 4000 }
 
 type Reader = Pick<Kysely<CatalogTables>, 'executeQuery'>
 
@@ -31,7 +31,7 @@ export async function listImages(
   kind: DatabaseKind,
   known: KnownImages,
   query: ImageQuery,
-  few: number = FEW,
+  few: number = FEW[kind],
 ): Promise<Image[]> {
   const page = await preparePage(db, kind, query, few)
   if (page.arms.length === 0) return []

@@ -28,7 +28,7 @@ const FIRST_REVISIONS = 2 ** 48
 export function openCatalog(
   database: Database,
   context: Pick<Context, 'now'> = makeContext(),
-  few: number = FEW,
+  few: number = FEW[database.kind],
 ): Catalog {
   return new DatabaseCatalog(database, context.now, few)
 }

@@ -333,29 +333,13 @@ describe('a worker', () => {
     })
   })
 
-  it('does chores from time to time, one at a time, until it is closed', async () => {
-    const begun: AbortSignal[] = []
-    const { promise: ended, resolve: end } = Promise.withResolvers<void>()
-    const chore = {
-      name: 'dusting',
-      everyMs: 2 * SWEEP_MS,
-      run: async (signal: AbortSignal) => {
-        begun.push(signal)
-        if (begun.length === 1) await ended
-      },
-    }
-    const { worker } = await open(kindOf().kind, { chores: [chore] })
-    await bench.pass(2 * SWEEP_MS - 1000)
-    assert.equal(begun.length, 0)
-    await bench.pass(10 * SWEEP_MS)
-    assert.equal(begun.length, 1, 'while it runs it is not begun')
-    end()
-    await bench.pass(3 * SWEEP_MS)
-    assert.equal(begun.length, 2)
-    await worker[Symbol.asyncDispose]()
-    assert.ok(begun[1]?.aborted)
-    await bench.pass(10 * SWEEP_MS)
-    assert.equal(begun.length, 2)
+  it('forgets tasks that ended long ago', async () => {
+    const { id } = await bench.add(here)
+    const lease = await here.ledger.claim(id)
+    await lease?.finish(DONE)
+    await open(kindOf().kind)
+    await bench.pass(20 * LEASE_MS)
+    assert.equal(await here.ledger.get(id), undefined)
   })
 
   it('leaves what it does not know alone, and says so once', async () => {

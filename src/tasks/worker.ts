@@ -18,17 +18,7 @@ export interface WorkerOptions {
   /** What runs when the worker is closed has so long to end by itself, and then so long to stop. Default 10,000; 5,000. */
   readonly drainMs?: number
   readonly stopMs?: number
-  /** What every server does besides, from time to time. */
-  readonly chores?: readonly Chore[]
   readonly timers?: Timers
-}
-
-export interface Chore {
-  readonly name: string
-  /** Between two beginnings, and before the first; it is not begun while it runs. */
-  readonly everyMs: number
-  /** `signal` is aborted when the worker is closed. */
-  run(signal: AbortSignal): Promise<unknown>
 }
 
 /**
@@ -65,23 +55,20 @@ class LedgerWorker implements Worker {
   readonly #undoing = new Set<string>()
   /** Everything under way, by the lease it has now. */
   readonly #working = new Map<Lease, Promise<void>>()
-  /** What is due when. */
-  readonly #due = new Map<Chore, number>()
-  readonly #closing = new AbortController()
   #cancelSweep = (): void => {}
+  #prunedAt: number
+  #isClosing = false
 
   constructor(options: WorkerOptions, context: Context) {
     this.#options = options
     this.#context = context
     this.#timers = options.timers ?? realTimers
     this.#kinds = new Map(options.kinds.map((kind) => [kind.type, kind]))
-    const prune = { name: 'prune', everyMs: PRUNE_MS, run: () => options.ledger.prune() }
-    for (const chore of [prune, ...(options.chores ?? [])]) this.#plan(chore)
+    this.#prunedAt = this.#timers.now()
   }
 
   begin(): void {
     void this.sweep()
-    for (const [chore, at] of this.#due) if (at <= this.#timers.now()) void this.#do(chore)
     this.#cancelSweep = this.#timers.after(this.#options.sweepMs ?? 15_000, () => this.begin())
   }
 
@@ -106,13 +93,13 @@ class LedgerWorker implements Worker {
         if (whyNotRun(task, kind, task.attempts)) undone.push(this.#takeToUndo(task.id, kind))
         else await queue.offer(task.id)
       }
-      await Promise.all(undone)
+      await Promise.all([...undone, this.#prune()])
     })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const { queue, drainMs = 10_000, stopMs = 5_000 } = this.#options
-    this.#closing.abort()
+    this.#isClosing = true
     this.#cancelSweep()
     await queue.rest()
     await this.#allDone(drainMs)
@@ -123,18 +110,10 @@ class LedgerWorker implements Worker {
     await Promise.all([...this.#working.keys()].map((lease) => this.#giveBack(lease)))
   }
 
-  get #isClosing(): boolean {
-    return this.#closing.signal.aborted
-  }
-
-  #plan(chore: Chore): void {
-    this.#due.set(chore, this.#timers.now() + chore.everyMs)
-  }
-
-  async #do(chore: Chore): Promise<void> {
-    this.#due.set(chore, Infinity)
-    await this.#watch(chore.name, async () => void (await chore.run(this.#closing.signal)))
-    this.#plan(chore)
+  async #prune(): Promise<void> {
+    if (this.#timers.now() - this.#prunedAt < PRUNE_MS) return
+    this.#prunedAt = this.#timers.now()
+    await this.#options.ledger.prune()
   }
 
   async #takeToUndo(taskId: string, kind: TaskKind): Promise<void> {

@@ -32,7 +32,11 @@ export async function findLocation(
       })
     }
   }
-  throw new Failure('REQUEST_INVALID', `${url.slice(0, 200)} is no address of a configured store`)
+  // Tempest takes these words for a refusal that it may have to expect.
+  throw new Failure(
+    'REQUEST_INVALID',
+    `${url.slice(0, 200)} does not pass filtering: no configured store reads there`,
+  )
 }
 
 /** Fails with REQUEST_INVALID: an image whose formats are not known can hold nothing. */

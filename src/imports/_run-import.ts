@@ -18,6 +18,7 @@ import { type ImportJob, jobOf, objectsOf } from './_import-job.ts'
 import { dropStaged } from './_drop-staged.ts'
 import { inParallel } from './_in-parallel.ts'
 import { failedStores, locked, unlocked } from './_lock.ts'
+import { Moved } from './_moved.ts'
 import type { ImportMethod, MethodScene, StoredObject } from './method.ts'
 import { copyImage } from './methods/copy-image.ts'
 import { readObject } from './_read-object.ts'
@@ -61,7 +62,7 @@ class ImportRun {
   /** What stands, and is not in the record yet. */
   readonly #placed: StoredObject[] = []
   readonly #failed = new Map<string, unknown>()
-  readonly #moved = new Map<string, number>()
+  readonly #moved: Moved
   #left: readonly string[] = []
   #limits: Limits = {}
   /** Of data that was taken in; what is copied is described already. */
@@ -71,6 +72,7 @@ class ImportRun {
     this.#ground = ground
     this.#lease = lease
     this.#job = jobOf(lease.task)
+    this.#moved = new Moved(lease)
   }
 
   async run(): Promise<void> {
@@ -324,15 +326,15 @@ class ImportRun {
       const { id, properties } = await this.#commit(tx)
       await catalog.update(tx, id, { properties: unlocked(properties, [...this.#failed.keys()]) })
       await catalog.removeAttachment(tx, id, SECRET)
-      const unwanted = await dropStaged(this.#ground, tx, id)
-      const message = [copied(this.#done()), ...(this.#described?.messages ?? [])].join('. ')
+      const unwanted = await dropStaged(this.#ground, tx, id, this.#noted)
+      const message = [this.#moved.message, ...(this.#described?.messages ?? [])].join('. ')
       const result = { image_id: id }
       await this.#lease.finish({ status: 'success', message, result }, tx)
       return unwanted
     })
     if (removing !== undefined) await this.#ground.offer(removing)
     const { imageId, method } = this.#job
-    context.log.info('import.finished', { imageId, method, taskId, bytes: this.#done() })
+    context.log.info('import.finished', { imageId, method, taskId, bytes: this.#moved.bytes })
   }
 
   #noneLeft(): Error {
@@ -341,28 +343,14 @@ class ImportRun {
     return new Failure('STORE_AWAY', 'none of the stores took the data')
   }
 
-  #done(): number {
-    return [...this.#moved.values()].reduce((sum, one) => sum + one, 0)
-  }
-
   /** For the work on one store, which tells how far it is. */
   #context(store?: string, size?: number, stop?: AbortSignal): Context {
     const { context } = this.#ground
     const signals = [this.#lease.signal, context.signal, ...(stop ? [stop] : [])]
     const total = size === undefined ? undefined : size * this.#job.stores.length
-    return {
-      ...context,
-      signal: AbortSignal.any(signals),
-      progress: (event) => {
-        if (event.kind !== 'bytes' || store === undefined) return
-        this.#moved.set(store, event.done)
-        const done = this.#done()
-        this.#lease.tell({ done, message: copied(done), ...(total !== undefined && { total }) })
-      },
+    const progress: Context['progress'] = (event) => {
+      if (event.kind === 'bytes' && store !== undefined) this.#moved.tell(store, event.done, total)
     }
+    return { ...context, signal: AbortSignal.any(signals), progress }
   }
-}
-
-function copied(bytes: number): string {
-  return `Copied ${Math.floor(bytes / MiB)} MiB`
 }

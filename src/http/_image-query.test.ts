@@ -122,9 +122,10 @@ describe('a page of images', () => {
   })
 })
 
+const quote = (text: string) => `"${text.replaceAll(/["\\]/g, (char) => `\\${char}`)}"`
+
 describe('values between commas', () => {
   it('are kept together by quotes, whatever they hold', () => {
-    const quote = (text: string) => `"${text.replaceAll(/["\\]/g, (char) => `\\${char}`)}"`
     check(
       property(array(string(), { minLength: 1 }), (values) => {
         assert.deepEqual(splitQuoted(values.map(quote).join(',')), values)

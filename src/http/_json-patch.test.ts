@@ -20,7 +20,9 @@ describe('a pointer', () => {
   })
 
   it('is read back as it was written, whatever names are made of', () => {
-    const token = string({ minLength: 1, maxLength: 20, unit: 'binary' }).filter((text) => text.trim() !== '')
+    const token = string({ minLength: 1, maxLength: 20, unit: 'binary' }).filter(
+      (text) => text.trim() !== '',
+    )
     check(
       property(array(token, { minLength: 1, maxLength: 4 }), (tokens) => {
         assert.deepEqual(parsePointer(`/${tokens.map(escape).join('/')}`), tokens)
@@ -29,9 +31,9 @@ describe('a pointer', () => {
   })
 })
 
-describe('a patch', () => {
-  const read = (...steps: object[]) => parsePatch(steps, 'draft10')
+const read = (...steps: object[]) => parsePatch(steps, 'draft10')
 
+describe('a patch', () => {
   it('adds, replaces and removes', () => {
     assert.deepEqual(
       read(

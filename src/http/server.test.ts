@@ -83,6 +83,22 @@ describe('a request', () => {
     assert.equal(new Set(ids).size, ids.length)
   })
 
+  it('is told to the log with its id, and with that of the service which asked for another', async () => {
+    const events: { event: string; fields: Record<string, unknown> }[] = []
+    const keep = (event: string, fields = {}) => void events.push({ event, fields })
+    const log = { debug: keep, info: keep, warn: keep, error: keep }
+    await using logged = await openTestServer({ context: { log } })
+    const globalId = `req-${none}`
+    const { headers } = await logged.ask('GET /v2/images', {
+      headers: { 'x-openstack-request-id': globalId },
+    })
+    await logged.ask('GET /v2/images', { headers: { 'x-openstack-request-id': 'req-forged' } })
+    const told = events.filter(({ event }) => event === 'http.answered').map(({ fields }) => fields)
+    assert.equal(told[0]?.['requestId'], headers['x-openstack-request-id'])
+    assert.deepEqual([told[0]?.['globalId'], told[1]?.['globalId']], [globalId, undefined])
+    assert.deepEqual([told[0]?.['status'], told[0]?.['method']], [200, 'GET'])
+  })
+
   it('without a valid token is refused, and told where tokens are given', async () => {
     for (const as of [null, 'stranger']) {
       const { status, headers } = await ask('GET /v2/images', { as })

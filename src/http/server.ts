@@ -102,6 +102,10 @@ export function createServer(service: Service): FastifyInstance {
     reply.header('x-openstack-request-id', request.id)
     done(refusesBody(request))
   })
+  app.addHook('onResponse', (request, reply, done) => {
+    log(service, request, reply)
+    done()
+  })
   app.setErrorHandler((error, request, reply) => refuse(service, error, request, reply))
   const metrics = new Metrics(app, service, new UnderWay(app))
   answerUnknown(app, service)
@@ -109,6 +113,20 @@ export function createServer(service: Service): FastifyInstance {
   metricRoutes(app, metrics)
   for (const add of ROUTES) add(app, service)
   return app
+}
+
+/** A request id of another service, as it gives it on. */
+const GLOBAL_ID = /^req-[0-9a-fA-F-]{36}$/
+
+/** Reading is the daily round, and told only to those who want to know everything. */
+function log({ context }: Service, request: FastifyRequest, reply: FastifyReply): void {
+  const { method, url, id, headers } = request
+  const isRead = method === 'GET' || method === 'HEAD'
+  const given = headers['x-openstack-request-id']
+  const isGlobal = typeof given === 'string' && GLOBAL_ID.test(given)
+  const fields = { requestId: id, ...(isGlobal && { globalId: given }), method, url }
+  const outcome = { status: reply.raw.statusCode, ms: Math.round(reply.elapsedTime) }
+  context.log[isRead ? 'debug' : 'info']('http.answered', { ...fields, ...outcome })
 }
 
 /** A GET with a body is a mistake, and says so; but for downloads, whose clients may send one. */

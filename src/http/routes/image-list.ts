@@ -19,6 +19,7 @@ export function imageListRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/images',
+    { schema: { summary: 'list images: filtered, sorted, in pages' } },
     door.allowed('get_images', async ({ request, reply, caller }) => {
       const params = new URLSearchParams(request.raw.url?.split('?', 2)[1])
       const asked = parseImageQuery(params, config.image)

@@ -23,6 +23,7 @@ export function imagePatchRoutes(app: FastifyInstance, service: Service): void {
 
   app.patch(
     '/v2/images/:image_id',
+    { schema: { summary: 'change an image by a JSON-patch' } },
     door.image('modify_image', async (visit) => {
       const { request, reply, caller, image, target } = visit
       const dialect = dialectOf(request.headers['content-type'])

@@ -22,6 +22,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     '/v2/images',
+    { schema: { summary: 'create an image, without data' } },
     door.known(async (visit) => {
       const { request, reply, caller } = visit
       const wanted = parseNewImage(await readJsonObject(visit), visit, checks)
@@ -38,6 +39,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     IMAGE,
+    { schema: { summary: 'show an image' } },
     door.image(undefined, async ({ image, target, caller, reply }) =>
       sendJson(reply, 200, view.textOf(image, caller, target)),
     ),
@@ -45,6 +47,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     IMAGE,
+    { schema: { summary: 'delete an image and its data' } },
     door.image('delete_image', async ({ image, reply }) => {
       await images.delete(image.id)
       return sendNothing(reply)
@@ -53,6 +56,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     `${IMAGE}/actions/deactivate`,
+    { schema: { summary: 'take the data of an image out of use' } },
     door.image('deactivate', async ({ image, reply }) => {
       await images.deactivate(image.id)
       return sendNothing(reply)
@@ -61,6 +65,7 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     `${IMAGE}/actions/reactivate`,
+    { schema: { summary: 'take the data of an image into use again' } },
     door.image('reactivate', async ({ image, reply }) => {
       await images.reactivate(image.id)
       return sendNothing(reply)

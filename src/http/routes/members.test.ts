@@ -101,9 +101,9 @@ describe('members of an image', () => {
   })
 })
 
-describe('tags of an image', () => {
-  const tagsOf = async (id: string) => (await ask(`GET /v2/images/${id}`)).json.tags
+const tagsOf = async (id: string) => (await ask(`GET /v2/images/${id}`)).json.tags
 
+describe('tags of an image', () => {
   it('are put and taken away one by one', async () => {
     const id = await create()
     const tag = async (method: string, name: string) =>
@@ -127,9 +127,9 @@ describe('tags of an image', () => {
   })
 })
 
-describe('the schemas that clients read', () => {
-  const read = async (name: string) => (await ask(`GET /v2/schemas/${name}`, { as: 'reader' })).json
+const read = async (name: string) => (await ask(`GET /v2/schemas/${name}`, { as: 'reader' })).json
 
+describe('the schemas that clients read', () => {
   it('tell what an image has, what of it cannot be changed, and which properties are well known', async () => {
     const { name, properties, additionalProperties, links } = await read('image')
     assert.equal(name, 'image')

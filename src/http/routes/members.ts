@@ -20,6 +20,7 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     MEMBERS,
+    { schema: { summary: 'list the projects an image is shared with' } },
     door.image('get_members', async (visit) => {
       checkShared(visit)
       const { image, target, caller, reply } = visit
@@ -32,6 +33,7 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     MEMBERS,
+    { schema: { summary: 'share an image with a project' } },
     door.image('add_member', async (visit) => {
       checkShared(visit)
       const { member } = await readJsonObject(visit)
@@ -42,6 +44,7 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     MEMBER,
+    { schema: { summary: 'show what a project says to an image' } },
     door.image(undefined, async (visit) => {
       checkShared(visit)
       return sendJson(visit.reply, 200, toWire(await findMember(visit)))
@@ -50,6 +53,7 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
 
   app.put(
     MEMBER,
+    { schema: { summary: 'accept or reject a shared image' } },
     door.image(undefined, async (visit) => {
       checkShared(visit)
       const { image, target, reply } = visit
@@ -63,6 +67,7 @@ export function memberRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     MEMBER,
+    { schema: { summary: 'share an image no longer' } },
     door.image('delete_member', async (visit) => {
       checkShared(visit)
       await images.removeMember(visit.image.id, memberOf(visit))

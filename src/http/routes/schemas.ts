@@ -15,6 +15,7 @@ export function schemaRoutes(app: FastifyInstance, service: Service): void {
     const text = JSON.stringify(document)
     app.get(
       `/v2/schemas/${name}`,
+      { schema: { summary: 'schema of what stands below that name' } },
       door.known(async ({ reply }) => sendJson(reply, 200, text)),
     )
   }

@@ -16,6 +16,7 @@ export function tagRoutes(app: FastifyInstance, service: Service): void {
 
   app.put(
     TAG,
+    { schema: { summary: 'tag an image' } },
     door.image('modify_image', async (visit) => {
       const tag = tagOf(visit)
       await images.change(visit.image.id, ({ tags }) => {
@@ -29,6 +30,7 @@ export function tagRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     TAG,
+    { schema: { summary: 'take a tag away' } },
     door.image('modify_image', async (visit) => {
       const tag = tagOf(visit)
       await images.change(visit.image.id, ({ id, tags }) => {

@@ -45,3 +45,18 @@ function openLock(path: string): DatabaseSync | undefined {
     throw asFileFailure(error, path)
   }
 }
+
+/**
+ * What this node is called among servers of one database: a name of its own that it keeps in its directory, so that
+ * after it died it knows which work was its own. Fails with FILE_UNREADABLE, NO_SPACE.
+ */
+export async function readNodeId(path: string, newId: () => string): Promise<string> {
+  const file = join(path, 'node-id')
+  const known = (await readFile(file, 'utf8').catch(() => '')).trim()
+  if (/^[\w-]{8,64}$/.test(known)) return known
+  const id = newId()
+  await writeFile(file, `${id}\n`).catch((error: unknown) => {
+    throw asFileFailure(error, file)
+  })
+  return id
+}

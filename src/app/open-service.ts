@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Authenticator, Policy } from '../access/caller.ts'
 import { openAuthenticator } from '../access/authenticator.ts'
@@ -18,6 +17,7 @@ import { openCatalog } from '../images/open-catalog.ts'
 import { openImageContent } from '../images/open-image-content.ts'
 import { openImages } from '../images/open-images.ts'
 import type { Images } from '../images/images.ts'
+import { placesOf } from '../images/status.ts'
 import { type SweepParts, sweepObjects } from '../images/sweep-objects.ts'
 import { openUploads, uploadKinds } from '../images/open-uploads.ts'
 import { chooseSteps, ingestWishes } from '../imports/choose-steps.ts'
@@ -32,7 +32,7 @@ import { openLedger } from '../tasks/open-ledger.ts'
 import { openPgBossQueue } from '../tasks/pg-boss-queue.ts'
 import { openWorker } from '../tasks/worker.ts'
 import { importMethods, importSteps, storeDrivers } from './builtin-service.ts'
-import { holdDataDir, makeDataDir } from './data-dir.ts'
+import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
 import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
 import type { ServiceConfig } from './service-config.ts'
@@ -102,7 +102,10 @@ export async function openService(
       {
         leaseMs: config.lease_s * 1000,
         keepMs: config.import.task_keep_h * HOUR_MS,
-        holder: role === 'server' ? `${hostname()}:${dataDir}` : `command-${context.newId()}`,
+        holder:
+          role === 'server'
+            ? await readNodeId(dataDir, context.newId)
+            : `command-${context.newId()}`,
         sole: role === 'server',
       },
       context,
@@ -229,7 +232,7 @@ function keystoneOfCallers({ auth: { keystone } }: ServiceConfig, context: Conte
 /** The data of an image that was queued for the cache. Fails with OBJECT_NOT_FOUND. */
 async function openForCache(catalog: Catalog, stores: Stores, imageId: string): Promise<Source> {
   const image = await catalog.get(imageId)
-  const [location] = image?.locations ?? []
+  const [location] = image === undefined ? [] : placesOf(image)
   if (location === undefined)
     throw new Failure('OBJECT_NOT_FOUND', `image ${imageId} has no data to be cached`)
   return await stores.get(location.store).open(location.key)

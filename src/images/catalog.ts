@@ -103,7 +103,8 @@ export interface Catalog {
   /** Fails with IMAGE_EXISTS. */
   insert(tx: Tx, image: Omit<Image, 'revision' | 'locations'>): Promise<Image>
   /**
-   * Changes a record; `from` are the statuses it must have. Gives the record as it is then.
+   * Changes a record; `from` are the statuses it must have. Gives the record as it is then. An image that is queued no
+   * longer has forgotten the places that it named: its data stands where it is told from then on.
    * Fails with IMAGE_NOT_FOUND, IMAGE_STATE, IMAGE_CHANGED (`revision` was given and is no more).
    */
   update(

@@ -21,6 +21,7 @@ import { openStoredData } from './_stored-data.ts'
 import type { Catalog } from './catalog.ts'
 import type { Image } from './image.ts'
 import type { ImageContent, OfferedFormat, OpenContent } from './image-content.ts'
+import { placesOf } from './status.ts'
 
 export interface ContentParts {
   readonly database: Database
@@ -111,7 +112,7 @@ class StoredContent implements ImageContent, AsyncDisposable {
   }
 
   async formats(image: Image): Promise<readonly OfferedFormat[]> {
-    if (image.locations.length === 0 || image.diskFormat === null) return []
+    if (placesOf(image).length === 0 || image.diskFormat === null) return []
     const stored: OfferedFormat = {
       name: image.diskFormat,
       mediaType: STORED_TYPE,

@@ -1,5 +1,5 @@
 import { Failure } from '../base/failure.ts'
-import type { Image, ImageStatus } from './image.ts'
+import type { Image, ImageStatus, Location } from './image.ts'
 
 /**
  * Which status may follow which. What fails goes back to queued, so that it can be tried again.
@@ -14,6 +14,16 @@ const MOVES: Readonly<Record<ImageStatus, readonly ImageStatus[]>> = {
   deactivated: ['active', 'pending_delete', 'deleted'],
   pending_delete: ['deleted', 'active'],
   deleted: [],
+}
+
+const WITH_DATA: ReadonlySet<ImageStatus> = new Set(['active', 'deactivated', 'pending_delete'])
+
+/**
+ * Where the data of an image stands. An image that waits for data may name a place too: one whose content is not
+ * hashed yet, or was not what it should be and cannot be removed. Nobody reads there.
+ */
+export function placesOf(image: Pick<Image, 'status' | 'locations'>): readonly Location[] {
+  return WITH_DATA.has(image.status) ? image.locations : []
 }
 
 export const IMAGE_STATUSES = Object.keys(MOVES) as readonly ImageStatus[]

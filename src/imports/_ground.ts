@@ -24,6 +24,8 @@ export interface ImportConfig {
     readonly glance_download_properties: readonly string[]
   }
   readonly image: {
+    readonly disk_formats: readonly string[]
+    readonly container_formats: readonly string[]
     readonly hash_algorithm: string
     readonly require_format_match: boolean
     readonly max_size: number

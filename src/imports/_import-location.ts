@@ -63,12 +63,14 @@ export async function beginLocation(
           total: size,
         })
       : undefined
-    const told = isHashed ? {} : { hashAlgorithm: algorithm, hashValue: validation?.value ?? null }
+    const isTold = !isHashed && validation !== undefined
     await catalog.update(tx, image.id, {
       size,
       status: isHashed && validation ? 'importing' : 'active',
       ...(added && { properties: held(now.properties, id) }),
-      ...(validation && told),
+      // What it will be hashed by is known; an image that is not active yet says nothing of its data.
+      ...((isTold || (isHashed && !validation)) && { hashAlgorithm: algorithm }),
+      ...(isTold && { hashValue: validation.value }),
     })
     await catalog.addLocation(tx, image.id, location)
     return added
@@ -144,9 +146,12 @@ async function digestsOf(
   return await ring.end()
 }
 
-/** An image that waited for its digest is queued again, without the location; what stands there is not ours. */
+/**
+ * An image that waited for its digest is queued again. It goes on telling of a place that is only read, where nothing
+ * can be removed, until other data comes. Source: what Tempest expects (LocationImportTest).
+ */
 async function undoLocation(
-  { database, catalog }: ImportParts,
+  { database, catalog, stores }: ImportParts,
   task: Task,
   reason: Error,
   lease: Lease,
@@ -157,7 +162,8 @@ async function undoLocation(
     if (image !== undefined) {
       const isWaiting = image.status === 'importing'
       const location = image.locations.find((one) => one.url === url)
-      if (isWaiting && location) await catalog.removeLocation(tx, imageId, location.id)
+      const isOurs = location !== undefined && !stores.get(location.store).readOnly
+      if (isWaiting && isOurs) await catalog.removeLocation(tx, imageId, location.id)
       await catalog.update(tx, imageId, {
         ...(isWaiting && { status: 'queued', size: null }),
         properties: released(image.properties),

@@ -3,6 +3,7 @@ import { Failure } from '../base/failure.ts'
 import type { Tx } from '../database/database.ts'
 import type { ImageChange } from '../images/catalog.ts'
 import type { Image, Location } from '../images/image.ts'
+import { placesOf } from '../images/status.ts'
 import { REMOVE_OBJECTS } from '../images/open-images.ts'
 import { checkFormats, findLocation, type FoundLocation } from './_find-location.ts'
 import type { ImportParts } from './_ground.ts'
@@ -22,10 +23,10 @@ export async function planLocations(
 }
 
 /** Locations that a client sends back stay as they are, so that the list it read can be written. */
-function newLocationsOf(change: LocationChange, { locations }: Image): readonly NewLocation[] {
+function newLocationsOf(change: LocationChange, image: Image): readonly NewLocation[] {
   if (change.op === 'remove') return []
   if (change.op === 'add') return [change.value]
-  return change.value.filter((one) => !locations.some(({ url }) => url === one.url))
+  return change.value.filter((one) => !placesOf(image).some(({ url }) => url === one.url))
 }
 
 async function applyChanges(
@@ -50,16 +51,17 @@ async function applyChanges(
       const { location, size } = known
       const now = await catalog.get(id, tx)
       if (now === undefined) throw new Failure('IMAGE_NOT_FOUND', `no image ${id}`)
-      if (now.locations.some(({ url }) => url === location.url))
+      const places = placesOf(now)
+      if (places.some(({ url }) => url === location.url))
         throw new Failure('REQUEST_INVALID', `image ${id} has the location ${location.url} already`)
       const { max_locations: most } = config.image
-      if (most >= 0 && now.locations.length >= most)
+      if (most >= 0 && places.length >= most)
         throw new Failure('LIMIT_EXCEEDED', `image ${id} can stand at ${most} places`)
       const told = validated(now, one, config.image.hash_algorithm)
-      await catalog.addLocation(tx, id, location)
       const isFirst = now.status === 'queued'
       if (isFirst) checkFormats(now)
       await catalog.update(tx, id, { ...told, ...(isFirst && { status: 'active', size }) })
+      await catalog.addLocation(tx, id, location)
     }
   }
   const changed = await catalog.get(id, tx)
@@ -81,7 +83,9 @@ function checkPossible({ id, status, locations }: Image, change: LocationChange)
     throw new Failure('FORBIDDEN', `the last location of image ${id} cannot be taken away`)
 }
 
-function droppedBy({ id, locations }: Image, change: LocationChange): readonly Location[] {
+function droppedBy(image: Image, change: LocationChange): readonly Location[] {
+  const { id } = image
+  const locations = placesOf(image)
   if (change.op === 'replace')
     return locations.filter(({ url }) => !change.value.some((one) => one.url === url))
   const { op, position } = change

@@ -19,7 +19,7 @@ import { dropStaged } from './_drop-staged.ts'
 import { inParallel } from './_in-parallel.ts'
 import { failedStores, locked, unlocked } from './_lock.ts'
 import { Moved } from './_moved.ts'
-import type { ImportMethod, MethodScene, StoredObject } from './method.ts'
+import type { ArrivingData, ImportMethod, MethodScene, StoredObject } from './method.ts'
 import { copyImage } from './methods/copy-image.ts'
 import { readObject } from './_read-object.ts'
 import { readSecret, SECRET } from './_secret.ts'
@@ -132,19 +132,19 @@ class ImportRun {
       }
       const [store] = this.#left
       if (store === undefined) throw this.#noneLeft()
+      const formats = this.#formatsOf(image, data)
       const found = await this.#orFail(store, async () => {
         const object = await this.#newObject(store)
         const ingested = await ingest(
           data.stream,
           {
             ...this.#planFor(image, object),
-            diskFormat: image.diskFormat ?? 'raw',
-            containerFormat: image.containerFormat ?? 'bare',
+            ...formats,
             size: data.size,
             expected: data.expected,
             requireMatch: this.#ground.config.image.require_format_match,
             quota: await this.#quota(image),
-            ...ingestWishes(this.#ground.chosen, this.#ground.config.import, image),
+            ...ingestWishes(this.#ground.chosen, this.#ground.config.import, formats),
             wantsMap: true,
           },
           this.#context(store, data.size),
@@ -155,6 +155,20 @@ class ImportRun {
       })
       if (found !== undefined) return found
     }
+  }
+
+  /** What data that arrives is: as its source says, else as the image does. Fails with FORMAT_MISMATCH. */
+  #formatsOf(image: Image, { formats }: ArrivingData) {
+    const diskFormat = formats?.diskFormat ?? image.diskFormat ?? 'raw'
+    const containerFormat = formats?.containerFormat ?? image.containerFormat ?? 'bare'
+    const { disk_formats: disks, container_formats: containers } = this.#ground.config.image
+    if (disks.includes(diskFormat) && containers.includes(containerFormat))
+      return { diskFormat, containerFormat }
+    throw new Failure(
+      'FORMAT_MISMATCH',
+      `the data is ${diskFormat} in ${containerFormat}, and images here cannot be`,
+      { details: { diskFormat, containerFormat } },
+    )
   }
 
   #standing(object: StoredObject, { size, hashAlgorithm, hashValue }: Ingested | Image): Standing {

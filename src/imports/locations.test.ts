@@ -3,8 +3,15 @@ import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { FailureCode } from '../base/failure.ts'
 import type { Image } from '../images/image.ts'
+import { placesOf } from '../images/status.ts'
 import { failsWith } from '../testing/fails-with.ts'
-import { ImportBench, type ImportServer, MEMBER, outcomeOf } from '../testing/import-bench.ts'
+import {
+  ImportBench,
+  type ImportServer,
+  MEMBER,
+  outcomeOf,
+  uploadOf,
+} from '../testing/import-bench.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { openWebServer } from '../testing/web-server.ts'
 import type { LocationChange, NewLocation } from './imports.ts'
@@ -50,6 +57,7 @@ describe('a location that is added', () => {
       [during?.status, during?.size, during?.hashValue],
       ['active', CONTENT.length, null],
     )
+    assert.equal(during?.hashAlgorithm, 'sha512', 'what it will be hashed by is known')
     await one.drain()
     const now = await one.catalog.get(image.id)
     assert.deepEqual([now?.hashAlgorithm, now?.hashValue], ['sha512', digest('sha512')])
@@ -58,7 +66,7 @@ describe('a location that is added', () => {
     assert.equal((await outcomeOf(one, task)).status, 'success')
   })
 
-  it('waits for its digest if it has to have one, and is taken away if it has another', async () => {
+  it('waits for its digest if it has to have one, and is queued again if it has another', async () => {
     await using web = await openWebServer({ '/x': CONTENT })
     await using bench = await openBench()
     const one = await bench.server()
@@ -66,14 +74,60 @@ describe('a location that is added', () => {
       const image = await bench.image({ id: value.slice(0, 8) })
       const wanted = { algorithm: 'sha256', value }
       await one.imports.addLocation(image, `${web.url}/x`, wanted, MEMBER)
-      assert.equal((await one.catalog.get(image.id))?.status, 'importing')
+      const during = await one.catalog.get(image.id)
+      assert.ok(during)
+      assert.equal(during.status, 'importing')
+      assert.deepEqual(placesOf(during), [], 'nobody reads what is not checked yet')
       await one.drain()
       const now = await one.catalog.get(image.id)
       const isRight = value === digest('sha256')
       assert.equal(now?.status, isRight ? 'active' : 'queued')
-      assert.equal(now?.locations.length, isRight ? 1 : 0)
+      assert.equal(now?.hashAlgorithm, isRight ? 'sha256' : null)
       assert.equal(now?.hashValue, isRight ? value : null)
     }
+  })
+
+  it('and has another digest is told of, where nothing can be removed, until there is other data', async () => {
+    await using web = await openWebServer({ '/x': CONTENT })
+    await using bench = await openBench()
+    const one = await bench.server()
+    const url = `${web.url}/x`
+    const wrong = { algorithm: 'sha256', value: 'ab'.repeat(32) }
+    const failed = async (id: string) => {
+      await one.imports.addLocation(await bench.image({ id }), url, wrong, MEMBER)
+      await one.drain()
+      const image = await one.catalog.get(id)
+      assert.ok(image)
+      assert.deepEqual(
+        image.locations.map(({ store }) => store),
+        ['web'],
+      )
+      assert.deepEqual(placesOf(image), [])
+      return image
+    }
+    const storesNow = async ({ id }: Image) =>
+      (await one.catalog.get(id))?.locations.map(({ store }) => store)
+    const uploaded = await failed('uploaded')
+    await one.uploads.upload(uploadOf(uploaded.id, CONTENT))
+    assert.deepEqual(await storesNow(uploaded), ['a'])
+    const again = await failed('again')
+    await one.imports.addLocation(again, url, undefined, MEMBER)
+    assert.deepEqual(await storesNow(again), ['web'])
+    const patched = await failed('patched')
+    await patch(one, patched.id, addAt(placeAt(url)))
+    assert.deepEqual(await storesNow(patched), ['web'])
+  })
+
+  it('in a store that we write, and has another digest, is taken away', async () => {
+    await using bench = await openBench()
+    const one = await bench.server()
+    const [place] = (await bench.active(CONTENT, { id: 'other' })).locations
+    const image = await bench.image()
+    const wrong = { algorithm: 'sha256', value: 'ab'.repeat(32) }
+    await one.imports.addLocation(image, place?.url ?? '', wrong, SERVICE)
+    await one.drain()
+    const now = await one.catalog.get(image.id)
+    assert.deepEqual([now?.status, now?.locations], ['queued', []])
   })
 
   it('is believed where nothing is hashed', async () => {

@@ -72,6 +72,8 @@ export interface ArrivingData extends AsyncDisposable {
   readonly expected?: { readonly algorithm: string; readonly value: string } | undefined
   /** What the image is given beside its data. */
   readonly properties?: Readonly<Record<string, string>>
+  /** What the data is, if it is known better than by what the image says. */
+  readonly formats?: Partial<Pick<Image, 'diskFormat' | 'containerFormat'>>
 }
 
 /** An object of one of our stores, which was taken in before. */

@@ -288,6 +288,8 @@ function configOf(options: BenchOptions, spoolDirectory: string): ImportConfig {
       ...options.import,
     },
     image: {
+      disk_formats: ['raw', 'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi', 'iso'],
+      container_formats: ['bare', 'ovf', 'compressed'],
       hash_algorithm: 'sha512',
       require_format_match: true,
       max_size: 2 ** 30,

@@ -3,6 +3,7 @@ import type { Service } from '../../app/service.ts'
 import { Failure } from '../../base/failure.ts'
 import type { Image } from '../../images/image.ts'
 import type { OpenContent } from '../../images/image-content.ts'
+import { placesOf } from '../../images/status.ts'
 import type { UploadRequest } from '../../images/upload.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
 import { readBody } from '../_body.ts'
@@ -50,7 +51,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
         service.stores.get(store)
         checkAllowed(visit, 'download_from_store', visit.target)
       }
-      if (image.locations.length === 0) return sendNothing(reply)
+      if (placesOf(image).length === 0) return sendNothing(reply)
       await using content = await open(service, image, download)
       return await send(visit, content, download)
     }),

@@ -9,12 +9,13 @@ import type { ImportMethod, MethodScene } from '../method.ts'
 interface Parameters {
   readonly glance_image_id: string
   readonly glance_region: string
-  readonly glance_service_interface?: CloudInterface
+  readonly glance_service_interface?: string
 }
 
-const UUID = '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 /** The catalogue is the administrator's: what it names may stand anywhere. */
 const CATALOGUE: WebRules = { checkUrl: () => {}, checkAddress: () => {} }
+const INTERFACES: readonly CloudInterface[] = ['public', 'internal', 'admin']
 /** More than this no record of an image has. */
 const MAX_RECORD = 4 * MiB
 
@@ -23,16 +24,19 @@ export const glanceDownload: ImportMethod<Parameters> = {
   name: 'glance-download',
   summary: 'data of an image of another region',
   options: Type.Object({
-    glance_image_id: Type.String({ pattern: UUID, description: 'of the image there' }),
+    glance_image_id: Type.String({ description: 'of the image there, a UUID' }),
     glance_region: Type.String({ minLength: 1, maxLength: 255, description: 'where it is' }),
     glance_service_interface: Type.Optional(
-      Type.Union([Type.Literal('public'), Type.Literal('internal'), Type.Literal('admin')], {
-        description: 'which of the addresses of the service; default public',
+      Type.String({
+        description: 'which of its addresses: public, internal, admin; default public',
       }),
     ),
   }),
   from: 'queued',
-  check: async ({ caller }, scene) => {
+  // Whether the region and its address are there is found out by the task, as it is in Glance.
+  check: async ({ parameters: { glance_image_id: id }, caller }, scene) => {
+    if (!UUID.test(id))
+      throw new Failure('REQUEST_INVALID', 'glance-download: image id does not look like a UUID')
     await using keystone = keystoneFor(scene, caller.token, caller.projectId)
     void keystone
     return caller.token
@@ -42,7 +46,7 @@ export const glanceDownload: ImportMethod<Parameters> = {
     const endpoint = await keystone.endpoint({
       service: 'image',
       region: parameters.glance_region,
-      interface: parameters.glance_service_interface ?? 'public',
+      interface: interfaceOf(parameters.glance_service_interface),
     })
     const base = `${endpoint.replace(/\/v2\/?$/, '')}/v2/images/${parameters.glance_image_id}`
     const headers = { 'x-auth-token': await keystone.token() }
@@ -55,6 +59,7 @@ export const glanceDownload: ImportMethod<Parameters> = {
       size: size ?? sizeOf(record),
       expected: digestOf(record),
       properties: pickProperties(record, scene.copiedProperties),
+      formats: formatsOf(record),
       [Symbol.asyncDispose]: async () => cancel(),
     }
   },
@@ -91,6 +96,20 @@ async function readRecord(download: Download, url: string): Promise<Record<strin
 
 function sizeOf({ size }: Record<string, unknown>): number | undefined {
   return Number.isSafeInteger(size) ? (size as number) : undefined
+}
+
+function interfaceOf(name = 'public'): CloudInterface {
+  const found = INTERFACES.find((one) => one === name)
+  if (found !== undefined) return found
+  throw new Failure('ENDPOINT_UNKNOWN', `wanted one of ${INTERFACES.join(', ')}, found '${name}'`)
+}
+
+/** What the image there is: this one becomes the same. */
+function formatsOf({ disk_format: disk, container_format: container }: Record<string, unknown>) {
+  return {
+    ...(typeof disk === 'string' && { diskFormat: disk }),
+    ...(typeof container === 'string' && { containerFormat: container }),
+  }
 }
 
 function digestOf(record: Record<string, unknown>) {

@@ -195,13 +195,20 @@ describe('the addresses of a store of web servers', () => {
     assert.equal(store.locate(url), url)
   })
 
+  it('may have a part after a #, which tells two keys of one place apart, and is not sent', async () => {
+    await using store = await open()
+    const { url } = give(Buffer.from('content'))
+    assert.equal(store.keyOf(`${url}#two`), `${url}#two`)
+    await using data = await store.open(`${url}#two`)
+    assert.equal(Buffer.from(await data.read(0, data.size)).toString(), 'content')
+  })
+
   it('are of the web, and hold no passwords', async () => {
     await using store = await open({})
     for (const url of [
       'ftp://example.org/image',
       'file:///etc/passwd',
       'https://user:secret@example.org/image',
-      'https://example.org/image#part',
       'https:///',
       'not an address',
       `https://example.org/${'x'.repeat(5000)}`,

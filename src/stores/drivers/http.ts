@@ -106,12 +106,15 @@ class HttpStore implements DriverStore {
     return url
   }
 
-  /** Addresses with names and passwords in them are none of ours: whoever sees the image sees its locations. */
+  /**
+   * Addresses with names and passwords in them are none of ours: whoever sees the image sees its locations. What
+   * follows a # is never sent; an image may name one place twice by it.
+   */
   keyOf(text: string): string | undefined {
     if (!URL.canParse(text)) return undefined
     const url = new URL(text)
     const isWeb = url.protocol === 'http:' || url.protocol === 'https:'
-    if (!isWeb || url.username !== '' || url.password !== '' || url.hash !== '') return undefined
+    if (!isWeb || url.username !== '' || url.password !== '') return undefined
     try {
       this.#rules.checkUrl(url)
       return text

@@ -1,7 +1,7 @@
 /** The old locations API: a JSON patch of `/locations`. Source: what Glance answers to each operation. */
 import { Failure } from '../base/failure.ts'
 import type { Tx } from '../database/database.ts'
-import type { ImageChange } from '../images/catalog.ts'
+import type { Catalog, ImageChange } from '../images/catalog.ts'
 import type { Image, Location } from '../images/image.ts'
 import { placesOf } from '../images/status.ts'
 import { REMOVE_OBJECTS } from '../images/open-images.ts'
@@ -22,11 +22,10 @@ export async function planLocations(
   return async (tx) => await applyChanges(parts, tx, image.id, changes, found)
 }
 
-/** Locations that a client sends back stay as they are, so that the list it read can be written. */
 function newLocationsOf(change: LocationChange, image: Image): readonly NewLocation[] {
   if (change.op === 'remove') return []
   if (change.op === 'add') return [change.value]
-  return change.value.filter((one) => !placesOf(image).some(({ url }) => url === one.url))
+  return placesOf(image).length === 0 ? change.value : []
 }
 
 async function applyChanges(
@@ -41,6 +40,7 @@ async function applyChanges(
     const image = await catalog.get(id, tx)
     if (image === undefined) throw new Failure('IMAGE_NOT_FOUND', `no image ${id}`)
     checkPossible(image, change)
+    if (change.op === 'replace') await tellAgain(catalog, tx, image, change.value)
     const dropped = droppedBy(image, change)
     for (const { id: locationId } of dropped) await catalog.removeLocation(tx, id, locationId)
     await removeObjects(parts, tx, dropped)
@@ -83,11 +83,39 @@ function checkPossible({ id, status, locations }: Image, change: LocationChange)
     throw new Failure('FORBIDDEN', `the last location of image ${id} cannot be taken away`)
 }
 
+/**
+ * A list of the places that an image has already changes what is said of them, and their order; no other list can come
+ * in its stead. Fails with REQUEST_INVALID.
+ */
+async function tellAgain(
+  catalog: Catalog,
+  tx: Tx,
+  image: Image,
+  value: readonly NewLocation[],
+): Promise<void> {
+  const places = placesOf(image)
+  if (places.length === 0) return
+  if (urlsOf(places) !== urlsOf(value))
+    throw new Failure(
+      'REQUEST_INVALID',
+      `image ${image.id} has locations: they are added and removed one by one, and not replaced`,
+    )
+  for (const { id } of places) await catalog.removeLocation(tx, image.id, id)
+  for (const { url, metadata } of value) {
+    const place = places.find((one) => one.url === url)
+    const { store: _, ...told } = metadata // ours, in the list that was read
+    if (place) await catalog.addLocation(tx, image.id, { ...place, metadata: told })
+  }
+}
+
+function urlsOf(locations: readonly Pick<Location, 'url'>[]): string {
+  return JSON.stringify(locations.map(({ url }) => url).toSorted())
+}
+
 function droppedBy(image: Image, change: LocationChange): readonly Location[] {
+  if (change.op === 'replace') return []
   const { id } = image
   const locations = placesOf(image)
-  if (change.op === 'replace')
-    return locations.filter(({ url }) => !change.value.some((one) => one.url === url))
   const { op, position } = change
   const last = op === 'add' ? locations.length : locations.length - 1
   const at = position === '-' ? last : position

@@ -191,13 +191,26 @@ describe('a patch of locations', () => {
       third.locations.map(({ url }) => url),
       [y.url],
     )
-    const kept = await patch(one, id, { op: 'replace', value: [y, x] })
-    assert.deepEqual(kept.locations.map(({ url }) => url).toSorted(), [x.url, y.url])
-    const other = await patch(one, id, { op: 'replace', value: [x] })
-    assert.deepEqual(
-      other.locations.map(({ url }) => url),
-      [x.url],
-    )
+  })
+
+  it('may send the list back with other metadata or in another order, and never another list', async () => {
+    await using web = await openWebServer({ '/x': CONTENT, '/y': CONTENT })
+    await using bench = await openBench()
+    const one = await bench.server()
+    const { id } = await bench.image()
+    const [x, y] = [placeAt(`${web.url}/x`), placeAt(`${web.url}/y`)]
+    const replace = async (...value: NewLocation[]) =>
+      await patch(one, id, { op: 'replace', value })
+    assert.equal((await replace(x)).status, 'active')
+    const before = await patch(one, id, addAt(y))
+    const changed = await replace(y, { ...x, metadata: { store: 'web', date: '2015-10-15' } })
+    assert.deepEqual(changed.locations, [
+      before.locations[1],
+      { ...before.locations[0], metadata: { date: '2015-10-15' } },
+    ])
+    for (const value of [[x], [x, placeAt(`${web.url}/z`)], [x, x]])
+      await assert.rejects(replace(...value), failsWith('REQUEST_INVALID'))
+    assert.deepEqual((await one.catalog.get(id))?.locations, changed.locations)
   })
 
   it('is refused where it would do harm', async () => {

@@ -18,6 +18,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/cache',
+    { schema: { summary: 'what is cached, and what will be' } },
     cached('cache_list', async ({ reply }, cache) =>
       sendJson(reply, 200, {
         cached_images: (await cache.cached()).map(toWire),
@@ -27,6 +28,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     '/v2/cache',
+    { schema: { summary: 'empty the cache, or its queue' } },
     cached('cache_delete', async ({ request, reply }, cache) => {
       await cache.clear(parseTarget(request.headers['x-image-cache-clear-target']))
       return sendNothing(reply)
@@ -34,6 +36,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   )
   app.get(
     '/v2/cache/nodes/:image_id',
+    { schema: { summary: 'refused: each server knows its own cache only' } },
     cached('cache_list', async () => {
       throw new Failure(
         'IMAGE_STATE',
@@ -43,6 +46,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     '/v2/cache/clean',
+    { schema: { summary: 'remove what was begun and not finished' } },
     cached('cache_delete', async ({ reply }, cache) => {
       await cache.clean()
       return sendJson(reply, 200, {})
@@ -50,6 +54,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     '/v2/cache/prune',
+    { schema: { summary: 'make the cache as small as it has to be' } },
     cached('cache_delete', async ({ reply }, cache) => {
       const { files, bytes } = await cache.prune()
       return sendJson(reply, 200, { total_files_pruned: files, total_bytes_pruned: bytes })
@@ -58,6 +63,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   for (const path of ['/v2/cache/:image_id', '/v2/queued_images/:image_id'])
     app.put(
       path,
+      { schema: { summary: 'have an image fetched into the cache' } },
       door.image('cache_image', async ({ reply, image }) => {
         const cache = demandCache(service)
         if (image.status !== 'active')
@@ -69,6 +75,7 @@ export function cacheRoutes(app: FastifyInstance, service: Service): void {
   for (const path of ['cache', 'cached_images', 'queued_images'])
     app.delete(
       `/v2/${path}/:image_id`,
+      { schema: { summary: 'take an image out of the cache' } },
       cached('cache_delete', async ({ request, reply }, cache) => {
         const { image_id: id = '' } = request.params as { image_id?: string }
         if (!(await cache.remove(id)))
@@ -87,18 +94,21 @@ type Cached = (
 function olderRoutes(app: FastifyInstance, cached: Cached): void {
   app.get(
     '/v2/cached_images',
+    { schema: { summary: 'what is cached (older)' } },
     cached('cache_list', async ({ reply }, cache) =>
       sendJson(reply, 200, { cached_images: (await cache.cached()).map(toWire) }),
     ),
   )
   app.get(
     '/v2/queued_images',
+    { schema: { summary: 'what will be cached (older)' } },
     cached('cache_list', async ({ reply }, cache) =>
       sendJson(reply, 200, { queued_images: await cache.queued() }),
     ),
   )
   app.delete(
     '/v2/cached_images',
+    { schema: { summary: 'empty the cache (older)' } },
     cached('cache_delete', async ({ reply }, cache) => {
       const count = (await cache.cached()).length
       await cache.clear('cache')
@@ -107,6 +117,7 @@ function olderRoutes(app: FastifyInstance, cached: Cached): void {
   )
   app.delete(
     '/v2/queued_images',
+    { schema: { summary: 'empty its queue (older)' } },
     cached('cache_delete', async ({ reply }, cache) => {
       const count = (await cache.queued()).length
       await cache.clear('queue')

@@ -21,6 +21,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
 
   app.put(
     FILE,
+    { schema: { summary: 'upload the data of an image' } },
     door.image('upload_image', async (visit) => {
       const store = visit.request.headers['x-image-meta-store']
       const named = typeof store === 'string' && store !== '' ? { store } : {}
@@ -31,6 +32,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
 
   app.put(
     '/v2/images/:image_id/stage',
+    { schema: { summary: 'stage data, to be imported' } },
     door.image('upload_image', async (visit) => {
       if (!config.import.methods.includes('glance-direct'))
         throw new Failure('NOT_SERVED', 'import method glance-direct is off, so nothing is staged')
@@ -42,6 +44,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
   app.route({
     method: ['GET', 'HEAD'],
     url: FILE,
+    schema: { summary: 'the data of an image, as it is stored or in another format' },
     handler: door.image('download_image', async (visit) => {
       const { image, caller, request, reply } = visit
       if (image.status === 'deactivated' && !caller.isAdmin)
@@ -59,6 +62,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/images/:image_id/formats',
+    { schema: { summary: 'the formats that an image can be had in (Ingot’s own)' } },
     door.image('download_image', async ({ image, reply }) => {
       const formats = await service.content.formats(image)
       const rows = formats.map(({ mediaType, ...row }) => ({ ...row, media_type: mediaType }))

@@ -20,6 +20,7 @@ export function importRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     `${IMAGE}/import`,
+    { schema: { summary: 'begin an import' } },
     door.image(undefined, async (visit) => {
       const request = parseImport(await readJsonObject(visit), visit)
       const isCopy = request.method === 'copy-image'
@@ -32,6 +33,7 @@ export function importRoutes(app: FastifyInstance, service: Service): void {
   // Ingot's own: an import is stopped, as if it had failed, and the image stays.
   app.post(
     `${IMAGE}/actions/cancel-import`,
+    { schema: { summary: 'stop an import; the image stays (Ingot’s own)' } },
     door.image('modify_image', async ({ image, reply }) => {
       const task = await ledger.holderOf(image.id)
       if (task === undefined || task.hidden)
@@ -45,6 +47,7 @@ export function importRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     `${IMAGE}/tasks`,
+    { schema: { summary: 'what was and is done to an image' } },
     door.image(undefined, async ({ image, reply }) => {
       const tasks = await ledger.list({ subject: image.id, limit: SHOWN_TASKS })
       return sendJson(reply, 200, { tasks: tasks.map(toImageTask) })
@@ -54,6 +57,7 @@ export function importRoutes(app: FastifyInstance, service: Service): void {
   // Ingot's own: what the step introspect found.
   app.get(
     `${IMAGE}/packages`,
+    { schema: { summary: 'the packages inside, as introspect found them (Ingot’s own)' } },
     door.image(undefined, async ({ image, reply }) => {
       const packages = await catalog.readAttachment(image.id, PACKAGES)
       if (packages === undefined)

@@ -18,6 +18,7 @@ export function infoRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/info/import',
+    { schema: { summary: 'the import methods that are offered' } },
     door.known(async ({ reply }) => {
       const value = imports.methods.map(({ name }) => name)
       const methods = { description: 'Import methods available.', type: 'array', value }
@@ -27,6 +28,7 @@ export function infoRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/info/stores',
+    { schema: { summary: 'the stores' } },
     door.known(async ({ reply }) =>
       sendJson(reply, 200, { stores: inOrder().map((store) => describe(store)) }),
     ),
@@ -34,6 +36,7 @@ export function infoRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/info/stores/detail',
+    { schema: { summary: 'the stores, and how they are set up' } },
     door.allowed('stores_info_detail', async ({ reply }) => {
       const details = inOrder().map((store) => ({
         ...describe(store),

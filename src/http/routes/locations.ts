@@ -14,6 +14,7 @@ export function locationRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     LOCATIONS,
+    { schema: { summary: 'where the data of an image stands' } },
     door.image('fetch_image_location', async ({ image, reply }) => {
       const locations = image.locations.map(({ url, store, metadata }) => ({
         url,
@@ -25,6 +26,7 @@ export function locationRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     LOCATIONS,
+    { schema: { summary: 'say where the data of an image stands' } },
     door.image('add_image_location', async (visit) => {
       const { url, validation_data: validation } = await readJsonObject(visit)
       if (typeof url !== 'string' || url.length === 0)

@@ -46,6 +46,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   const at = openNamespaceDoor(service)
   app.get(
     `${PATH}/properties`,
+    { schema: { summary: 'list the properties of a namespace' } },
     at('get_metadef_properties', async ({ reply, namespace: { properties } }) => {
       const shown = Object.entries(properties).map(([name, one]) => [
         name,
@@ -56,6 +57,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     `${PATH}/properties`,
+    { schema: { summary: 'add a property' } },
     at('add_metadef_property', async (visit) => {
       const { name, property } = fromWireProperty(await readShape(visit, propertySchema))
       await change(visit, (namespace) => addProperty(namespace, name, property))
@@ -65,6 +67,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   )
   app.get(
     `${PATH}/properties/:name`,
+    { schema: { summary: 'show a property' } },
     at('get_metadef_property', async ({ request, reply, namespace, name }) => {
       const { resource_type: type } = request.query as Record<string, string | undefined>
       const found = findProperty(namespace, name, type)
@@ -73,6 +76,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   )
   app.put(
     `${PATH}/properties/:name`,
+    { schema: { summary: 'change a property' } },
     at('modify_metadef_property', async (visit) => {
       const { name, property } = fromWireProperty(await readShape(visit, propertySchema))
       await change(visit, (namespace) => replaceProperty(namespace, visit.name, name, property))
@@ -81,6 +85,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/properties/:name`,
+    { schema: { summary: 'delete a property' } },
     at('remove_metadef_property', async (visit) => {
       await change(visit, (namespace) => removeProperty(namespace, visit.name))
       return sendNothing(visit.reply)
@@ -88,6 +93,7 @@ function propertyRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/properties`,
+    { schema: { summary: 'delete all properties of a namespace' } },
     at('remove_metadef_property', async (visit) => await empty(visit, { properties: {} })),
   )
 }
@@ -112,6 +118,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   const { now } = service.context
   app.get(
     `${PATH}/objects`,
+    { schema: { summary: 'list the objects of a namespace' } },
     at('get_metadef_objects', async ({ request, reply, namespace }) => {
       const { shown, links } = page(namespace.objects, request.query, request.url)
       return sendJson(reply, 200, {
@@ -123,6 +130,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     `${PATH}/objects`,
+    { schema: { summary: 'add an object' } },
     at('add_metadef_object', async (visit) => {
       const object = fromWireObject(await readShape(visit, objectSchema), now())
       await change(visit, (namespace) => addListed(namespace, 'objects', object))
@@ -132,6 +140,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   )
   app.get(
     `${PATH}/objects/:name`,
+    { schema: { summary: 'show an object' } },
     at('get_metadef_object', async ({ reply, namespace, name }) =>
       sendJson(
         reply,
@@ -142,6 +151,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   )
   app.put(
     `${PATH}/objects/:name`,
+    { schema: { summary: 'change an object' } },
     at('modify_metadef_object', async (visit) => {
       const given = fromWireObject(await readShape(visit, objectSchema), now())
       const changed = await change(visit, (namespace) => {
@@ -154,6 +164,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/objects/:name`,
+    { schema: { summary: 'delete an object' } },
     at('delete_metadef_object', async (visit) => {
       await change(visit, (namespace) => removeListed(namespace, 'objects', visit.name))
       return sendNothing(visit.reply)
@@ -161,6 +172,7 @@ function objectRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/objects`,
+    { schema: { summary: 'delete all objects of a namespace' } },
     at('delete_metadef_object', async (visit) => await empty(visit, { objects: [] })),
   )
 }
@@ -170,6 +182,7 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   const { now } = service.context
   app.get(
     `${PATH}/tags`,
+    { schema: { summary: 'list the tags of a namespace' } },
     at('get_metadef_tags', async ({ request, reply, namespace }) => {
       const { shown, links } = page(namespace.tags, request.query, request.url)
       const tags = shown.map(({ name }) => ({ name }))
@@ -178,6 +191,7 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     `${PATH}/tags`,
+    { schema: { summary: 'replace the tags of a namespace, or add to them' } },
     at('add_metadef_tags', async (visit) => {
       const { tags } = await readShape(visit, tagsSchema)
       const appends = /^true$/i.test(String(visit.request.headers['x-openstack-append'] ?? ''))
@@ -192,6 +206,7 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   )
   app.post(
     `${PATH}/tags/:name`,
+    { schema: { summary: 'add a tag' } },
     at('add_metadef_tag', async (visit) => {
       const tag = fromWireTag({ name: checkTagName(visit.name) }, now())
       await change(visit, (namespace) => addListed(namespace, 'tags', tag))
@@ -201,12 +216,14 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   )
   app.get(
     `${PATH}/tags/:name`,
+    { schema: { summary: 'show a tag' } },
     at('get_metadef_tag', async ({ reply, namespace, name }) =>
       sendJson(reply, 200, toWireTag(findListed(namespace, 'tags', name))),
     ),
   )
   app.put(
     `${PATH}/tags/:name`,
+    { schema: { summary: 'change a tag' } },
     at('modify_metadef_tag', async (visit) => {
       const given = fromWireTag(await readShape(visit, tagSchema), now())
       const changed = await change(visit, (namespace) => {
@@ -218,6 +235,7 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/tags/:name`,
+    { schema: { summary: 'delete a tag' } },
     at('delete_metadef_tag', async (visit) => {
       await change(visit, (namespace) => removeListed(namespace, 'tags', visit.name))
       return sendNothing(visit.reply)
@@ -225,6 +243,7 @@ function tagRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/tags`,
+    { schema: { summary: 'delete all tags of a namespace' } },
     at('delete_metadef_tags', async (visit) => await empty(visit, { tags: [] })),
   )
 }
@@ -234,12 +253,14 @@ function resourceTypeRoutes(app: FastifyInstance, service: Service): void {
   const { now } = service.context
   app.get(
     `${PATH}/resource_types`,
+    { schema: { summary: 'list the types of resources that a namespace is for' } },
     at('get_metadef_resource_type', async ({ reply, namespace: { resourceTypes } }) =>
       sendJson(reply, 200, { resource_type_associations: resourceTypes.map(toWireResourceType) }),
     ),
   )
   app.post(
     `${PATH}/resource_types`,
+    { schema: { summary: 'tie a type of resource to a namespace' } },
     at('add_metadef_resource_type_association', async (visit) => {
       const type = fromWireResourceType(await readShape(visit, resourceTypeSchema), now())
       await change(visit, (namespace) => addListed(namespace, 'resourceTypes', type))
@@ -249,6 +270,7 @@ function resourceTypeRoutes(app: FastifyInstance, service: Service): void {
   )
   app.delete(
     `${PATH}/resource_types/:name`,
+    { schema: { summary: 'untie it' } },
     at('remove_metadef_resource_type_association', async (visit) => {
       await change(visit, (namespace) => removeListed(namespace, 'resourceTypes', visit.name))
       return sendNothing(visit.reply)

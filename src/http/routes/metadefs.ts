@@ -24,6 +24,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     PATH,
+    { schema: { summary: 'list namespaces of metadata definitions' } },
     door.known(async ({ request, reply, caller }) => {
       const mine = { project_id: caller.projectId, visibility: 'private' }
       if (!policy.allows('get_metadef_namespaces', caller, mine))
@@ -46,6 +47,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     PATH,
+    { schema: { summary: 'create a namespace, with all in it' } },
     door.allowed('add_metadef_namespace', async (visit) => {
       const body = await readShape(visit, namespaceSchema)
       const made = await metadefs.create(
@@ -58,6 +60,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     `${PATH}/:namespace`,
+    { schema: { summary: 'show a namespace, with all in it' } },
     at('get_metadef_namespace', async ({ request, reply, namespace }) => {
       const { resource_type: type } = request.query as Record<string, string | undefined>
       const shown = type === undefined ? namespace : prefixedProperties(namespace, type)
@@ -67,6 +70,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.put(
     `${PATH}/:namespace`,
+    { schema: { summary: 'change a namespace' } },
     at('modify_metadef_namespace', async (visit) => {
       const body = await readShape(visit, namespaceSchema)
       const changed = await metadefs.change(visit.namespace.namespace, (old) => {
@@ -80,6 +84,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     `${PATH}/:namespace`,
+    { schema: { summary: 'delete a namespace, with all in it' } },
     at('delete_metadef_namespace', async ({ reply, namespace }) => {
       await metadefs.delete(namespace.namespace)
       return sendNothing(reply)
@@ -88,6 +93,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     '/v2/metadefs/resource_types',
+    { schema: { summary: 'list the types of resources' } },
     door.known(async ({ reply, caller }) => {
       const target = { project_id: caller.projectId, visibility: 'public' }
       if (!policy.allows('list_metadef_resource_types', caller, target))
@@ -106,6 +112,7 @@ export function metadefRoutes(app: FastifyInstance, service: Service): void {
     const text = JSON.stringify(schema)
     app.get(
       `/v2/schemas/metadefs/${name}`,
+      { schema: { summary: 'schema of what stands below that name' } },
       door.known(async ({ reply }) => sendJson(reply, 200, text)),
     )
   }

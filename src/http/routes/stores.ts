@@ -10,6 +10,7 @@ export function storeRoutes(app: FastifyInstance, service: Service): void {
   const door = openDoor(service)
   app.delete(
     '/v2/stores/:store_id/:image_id',
+    { schema: { summary: 'take the data of an image out of one store' } },
     door.image('delete_image_location', async ({ request, reply, image }) => {
       const { store_id: id = '' } = request.params as { store_id?: string }
       if (!stores.all.some((store) => store.id === id))

@@ -25,6 +25,7 @@ export function taskRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     TASKS,
+    { schema: { summary: 'list tasks' } },
     door.allowed('tasks_api_access', async ({ request, reply }) => {
       const params = new URLSearchParams(request.raw.url?.split('?', 2)[1])
       const { marker, ...query } = parseTaskQuery(params, config.image)
@@ -39,6 +40,7 @@ export function taskRoutes(app: FastifyInstance, service: Service): void {
 
   app.post(
     TASKS,
+    { schema: { summary: 'make an image from the web (deprecated)' } },
     door.allowed('tasks_api_access', async (visit) => {
       const { type, input } = await readJsonObject(visit)
       if (type !== 'import')
@@ -59,6 +61,7 @@ export function taskRoutes(app: FastifyInstance, service: Service): void {
 
   app.get(
     `${TASKS}/:task_id`,
+    { schema: { summary: 'show a task' } },
     door.allowed('tasks_api_access', async ({ request, reply }) => {
       const { task_id: id = '' } = request.params as { task_id?: string }
       return sendJson(reply, 200, toWireTask(await findTask(service, id)))
@@ -67,6 +70,7 @@ export function taskRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     `${TASKS}/:task_id`,
+    { schema: { summary: 'refused: tasks are forgotten in their time' } },
     door.known(async () => {
       throw new Failure(
         'METHOD_NOT_ALLOWED',

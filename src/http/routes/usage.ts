@@ -12,6 +12,7 @@ export function usageRoutes(app: FastifyInstance, service: Service): void {
   const door = openDoor(service)
   app.get(
     '/v2/info/usage',
+    { schema: { summary: 'what the project uses, and may use' } },
     door.known(async ({ caller: { projectId }, reply }) => {
       if (!quotas.active) return sendJson(reply, 200, { usage: {} })
       const [limits, used] = await Promise.all([quotas.limits(projectId), catalog.usage(projectId)])

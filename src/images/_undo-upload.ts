@@ -43,18 +43,19 @@ export async function undoUpload(
   await lease.finish(outcomeOf(reason))
 }
 
-/** Removes an object that no record names; one of a store that is not configured any more is left. */
+/** Removes an object that no record names; one of a store that is only read, or not configured any more, is left. */
 export async function removeObject(
   stores: Stores,
   catalog: Catalog,
   { store, key }: StoredObject,
   { log }: Pick<Context, 'log'>,
 ): Promise<void> {
+  if (stores.all.some(({ id, readOnly }) => id === store && readOnly)) return
   if (await catalog.isLocated(store, key)) return log.warn('object.still-named', { store, key })
   try {
     await stores.get(store).remove(key)
   } catch (error) {
-    if (!isFailure(error, 'STORE_UNKNOWN') && !isFailure(error, 'STORE_READ_ONLY')) throw error
+    if (!isFailure(error, 'STORE_UNKNOWN')) throw error
     log.warn('object.left', { store, key, error: error.message })
   }
 }

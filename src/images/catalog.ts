@@ -83,6 +83,8 @@ export type ImageChange = Partial<
 > & {
   /** Bytes of it that are staged: 0 once they are the image's, or gone. Only `usage` tells of it. */
   readonly stagedSize?: number
+  /** Forgets the places that it names; see `placesOf` for why one that gets data may name any. */
+  readonly locations?: readonly []
 }
 
 /** What a project holds, for quotas. */
@@ -103,8 +105,7 @@ export interface Catalog {
   /** Fails with IMAGE_EXISTS. */
   insert(tx: Tx, image: Omit<Image, 'revision' | 'locations'>): Promise<Image>
   /**
-   * Changes a record; `from` are the statuses it must have. Gives the record as it is then. An image that is queued no
-   * longer has forgotten the places that it named: its data stands where it is told from then on.
+   * Changes a record; `from` are the statuses it must have. Gives the record as it is then.
    * Fails with IMAGE_NOT_FOUND, IMAGE_STATE, IMAGE_CHANGED (`revision` was given and is no more).
    */
   update(

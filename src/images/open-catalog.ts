@@ -97,9 +97,7 @@ class DatabaseCatalog implements Catalog {
       if (revision !== undefined && image.revision !== revision)
         throw new Failure('IMAGE_CHANGED', `image ${id} was changed meanwhile`, { details: { id } })
       const known = Object.entries(change).filter(([, value]) => value !== undefined)
-      const { status = image.status } = change
-      const isFilled = image.status === 'queued' && status !== 'queued'
-      return { ...Object.fromEntries(known), ...(isFilled && { locations: [] }) }
+      return Object.fromEntries(known)
     })
   }
 

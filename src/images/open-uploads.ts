@@ -112,7 +112,7 @@ class Upload {
       if (image === undefined) throw imageNotFound(imageId)
       checkReady(image, this.#status)
       const quota = await this.#checkQuota(image, limits, tx)
-      const changed = await catalog.update(tx, imageId, { status: this.#status })
+      const changed = await catalog.update(tx, imageId, { status: this.#status, locations: [] })
       const take = await ledger.begin(tx, {
         id: context.newId(),
         type: this.#kind,

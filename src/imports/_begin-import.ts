@@ -61,7 +61,7 @@ export async function beginImport(
     checkState(now, method)
     await checkQuotas(ground, tx, now, method, chosen.length, limits)
     await catalog.update(tx, image.id, {
-      ...(method.from !== 'active' && { status: 'importing' }),
+      ...(method.from !== 'active' && { status: 'importing', locations: [] }),
       properties: locked(now.properties, id, { importing: chosen, failed: [] }),
     })
     if (secret !== undefined)

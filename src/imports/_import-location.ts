@@ -67,6 +67,7 @@ export async function beginLocation(
     await catalog.update(tx, image.id, {
       size,
       status: isHashed && validation ? 'importing' : 'active',
+      locations: [],
       ...(added && { properties: held(now.properties, id) }),
       // What it will be hashed by is known; an image that is not active yet says nothing of its data.
       ...((isTold || (isHashed && !validation)) && { hashAlgorithm: algorithm }),

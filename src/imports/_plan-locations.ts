@@ -60,7 +60,8 @@ async function applyChanges(
       const told = validated(now, one, config.image.hash_algorithm)
       const isFirst = now.status === 'queued'
       if (isFirst) checkFormats(now)
-      await catalog.update(tx, id, { ...told, ...(isFirst && { status: 'active', size }) })
+      const filled = { status: 'active', size, locations: [] } as const
+      await catalog.update(tx, id, { ...told, ...(isFirst && filled) })
       await catalog.addLocation(tx, id, location)
     }
   }

@@ -276,7 +276,9 @@ describe('locations', () => {
     const validation_data = { os_hash_algo: 'sha256', os_hash_value: 'ab'.repeat(32) }
     assert.equal(await ask({ url, validation_data }), 202)
     const wrong = await settled(server, id)
-    assert.deepEqual([wrong.status, wrong.size, wrong.stores], ['queued', null, undefined])
+    assert.deepEqual([wrong.status, wrong.size, wrong.stores], ['queued', null, 'web'])
+    const file = await server.ask(`GET /v2/images/${id}/file`, { as: 'alice' })
+    assert.equal(file.status, 204, 'nobody reads there')
     const { json } = await server.ask(`GET /v2/images/${id}/tasks`, { as: 'alice' })
     assert.deepEqual([json.tasks[0].type, json.tasks[0].status], ['location_import', 'failure'])
 

@@ -108,6 +108,8 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
   const inflate = createInflateRaw({ chunkSize: 256 * KiB })
   let out: Buffer[] = []
   let fault: unknown
+  let release = (): void => {}
+  inflate.on('close', () => release()) // one that is damaged never says that it took a piece
   inflate.on('data', (bytes: Buffer) => out.push(bytes))
   inflate.on('error', (error) => (fault = error))
   let given = 0
@@ -118,7 +120,10 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
       const piece = chunk.subarray(0, PIECE)
       if (piece.length < chunk.length) input.giveBack(chunk.subarray(piece.length))
       given += piece.length
-      await new Promise<void>((resolve) => inflate.write(piece, () => resolve()))
+      await new Promise<void>((resolve) => {
+        release = resolve
+        inflate.write(piece, () => resolve())
+      })
       if (fault !== undefined) throw new ZipError('CONTENT_DAMAGED', messageOf(fault))
       if (inflate.bytesWritten < given) {
         if (!inflate.readableEnded) await once(inflate, 'end')

@@ -45,7 +45,9 @@ async function* counted(
   }
 }
 
-const POLL_MS = 250
+/** Between two looks: short at first, since small images take no time. */
+const FIRST_POLL_MS = 10
+const LONGEST_POLL_MS = 500
 
 /**
  * Waits until the image's import has ended. Fails with what its task says, as IMAGE_STATE; with INTERRUPTED
@@ -57,14 +59,14 @@ export async function followImport(
   { progress, signal }: Context,
 ): Promise<WireImage> {
   let last = ''
-  for (;;) {
+  for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_POLL_MS)) {
     const task: WireTask | undefined = (await client.tasks(id)).at(-1)
     if (task?.status === 'failure')
       throw new Failure('IMAGE_STATE', `the import failed: ${task.message}`)
     if (task === undefined || task.status === 'success') return await client.show(id)
     if (task.message !== last) progress({ kind: 'phase', name: 'import', detail: task.message })
     last = task.message
-    await wait(POLL_MS, undefined, { signal }).catch(() => {
+    await wait(pauseMs, undefined, { signal }).catch(() => {
       throw new Failure('INTERRUPTED', `interrupted; the import of ${id} goes on`)
     })
   }

@@ -87,6 +87,16 @@ async function withFormats(
   return { container_format: 'bare', disk_format: await formatOf(place, context), ...fields }
 }
 
+/** Formats that their first or last bytes tell; of what is packed somebody has to look inside. */
+const TOLD_AT_A_GLANCE: ReadonlySet<string> = new Set([
+  'qcow2',
+  'vhd',
+  'vhdx',
+  'vmdk',
+  'vdi',
+  'iso',
+])
+
 async function formatOf(place: string, context: Context): Promise<string> {
   if (place === '-') return 'raw'
   if (/^https?:/i.test(place))
@@ -94,6 +104,13 @@ async function formatOf(place: string, context: Context): Promise<string> {
       /\.(qcow2|vmdk|vhdx|vhd|vdi|iso)\b/i.exec(new URL(place).pathname)?.[1]?.toLowerCase() ??
       'raw'
     )
+  const [{ openFileSource }, { probeFormat }] = await Promise.all([
+    import('../../bytes/source.ts'),
+    import('../../formats/probe-format.ts'),
+  ])
+  await using source = await openFileSource(place)
+  const probed = await probeFormat(source)
+  if (probed === undefined || TOLD_AT_A_GLANCE.has(probed.format)) return probed?.format ?? 'raw'
   const { inspectImage } = await import('../../formats/inspect.ts')
   const { format } = await inspectImage(place, {}, context)
   return format.replace(/\..*$/, '')

@@ -1,6 +1,7 @@
 /** One of the threads of `digest-threads.ts`: takes a block of each of its contents in turn. */
 import { createHash, type Hash } from 'node:crypto'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { giveWay } from '../base/thread-priority.ts'
 import {
   type DigestAnswer,
   type DigestMemory,
@@ -21,6 +22,7 @@ const ZEROS = new Uint8Array(256 * 1024)
 const { bell, port } = workerData as DigestThreadData
 const jobs = new Map<number, Job>()
 
+giveWay()
 for (;;) {
   const rung = Atomics.load(bell, 0)
   takeOrders()

@@ -80,6 +80,38 @@ describe('a deleted image', () => {
     await assert.rejects(service.images.delete(id), failsWith('IMAGE_NOT_FOUND'))
   })
 
+  it('leaves in peace what stands in stores that are only read', async () => {
+    const said: string[] = []
+    const note = (event: string) => void said.push(event)
+    const log = { debug: note, info: note, warn: note, error: note }
+    await using reading = await openTestService({
+      context: { log },
+      config: {
+        stores: {
+          default: 'fast',
+          list: [
+            { id: 'fast', type: 'memory' },
+            { id: 'web', type: 'http' },
+          ],
+        },
+      },
+    })
+    const { database, catalog, images } = reading
+    const url = 'https://example.org/shared'
+    const ids = [await create(reading), await create(reading)]
+    for (const id of ids) {
+      const location = { id: `${id}-1`, store: 'web', key: url, url, metadata: {} }
+      await database.write((tx) => catalog.addLocation(tx, id, location))
+      await database.write((tx) => catalog.update(tx, id, { status: 'active', size: 1 }))
+    }
+    for (const id of ids) await images.delete(id)
+    await settled(reading)
+    assert.deepEqual(
+      said.filter((event) => event.startsWith('object.')),
+      [],
+    )
+  })
+
   it('was not protected', async () => {
     const id = await create(service, { protected: true })
     await assert.rejects(service.images.delete(id), failsWith('IMAGE_PROTECTED'))

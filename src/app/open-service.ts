@@ -18,6 +18,7 @@ import { openImageContent } from '../images/open-image-content.ts'
 import { openImages } from '../images/open-images.ts'
 import type { Images } from '../images/images.ts'
 import { placesOf } from '../images/status.ts'
+import { clearSpool } from '../images/spool.ts'
 import { type SweepParts, sweepObjects } from '../images/sweep-objects.ts'
 import { openUploads, uploadKinds } from '../images/open-uploads.ts'
 import { chooseSteps, ingestWishes } from '../imports/choose-steps.ts'
@@ -70,6 +71,7 @@ export async function openService(
   const spoolDirectory = config.spool_dir ?? join(dataDir, 'spool')
   await makeDataDir(dataDir)
   await makeDataDir(spoolDirectory)
+  await clearSpool(spoolDirectory)
   if (role === 'server') opened.use(await holdDataDir(dataDir))
 
   const { database: url } = config

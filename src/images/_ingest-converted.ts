@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Failure, isFailure } from '../base/failure.ts'
 import type { Piece } from '../bytes/piece.ts'
 import { sendPieces, type Sink } from '../bytes/send-pieces.ts'
@@ -14,6 +13,7 @@ import { claimOf } from './_judge-content.ts'
 import { ObjectDisk } from './_object-disk.ts'
 import { ObjectStream } from './_object-stream.ts'
 import type { IngestPlan } from './ingest.ts'
+import { spoolPath } from './spool.ts'
 
 /** Disks that can be taken apart. */
 const CONVERTIBLE: ReadonlySet<string> = new Set([
@@ -76,7 +76,7 @@ async function readDigests({ map }: ImportedDisk, intake: Intake): Promise<strin
 
 async function spoolAndStore(content: AsyncIterable<Uint8Array>, intake: Intake): Promise<Stored> {
   const { plan, context } = intake
-  const path = join(plan.spoolDirectory, `ingest-${context.newId()}`)
+  const path = spoolPath(plan.spoolDirectory, context.newId)
   try {
     const spooled = await openSparseWriter(path, { sync: false })
     const imported = await importDisk(content, spooled, intake)

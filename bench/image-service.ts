@@ -85,7 +85,21 @@ function chosenRows(only: string | undefined): readonly Row[] {
 function openBench(server: Server): Bench {
   const client = new Client(server)
   let images: Promise<readonly string[]> | undefined
-  return { client, scale, material, images: () => (images ??= client.createImages(IMAGES)) }
+  return {
+    client,
+    scale,
+    material,
+    images: () => (images ??= client.createImages(IMAGES)),
+    startAnother,
+  }
+}
+
+async function startAnother(): Promise<number> {
+  const startedAt = performance.now()
+  const directory = place.at(`another-${startedAt}`)
+  await using another = await openIngot({ directory })
+  await new Client(another).ask('GET', '/v2/images')
+  return performance.now() - startedAt
 }
 
 /** The medians of all who take part. Glance that fails a row is told of, and left out of it. */

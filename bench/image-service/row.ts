@@ -22,6 +22,8 @@ export interface Bench {
   readonly material: Material
   /** A thousand images; made once on each server. */
   images(): Promise<readonly string[]>
+  /** Starts another Ingot, with nothing in its directory, and ends it: the milliseconds until it answers. */
+  startAnother(): Promise<number>
 }
 
 export interface Row {

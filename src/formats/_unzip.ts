@@ -108,8 +108,8 @@ async function* inflated(input: Input): AsyncGenerator<Buffer> {
   const inflate = createInflateRaw({ chunkSize: 256 * KiB })
   let out: Buffer[] = []
   let fault: unknown
-  let release = (): void => {}
-  inflate.on('close', () => release()) // one that is damaged never says that it took a piece
+  let release: (() => void) | undefined
+  inflate.on('close', () => release?.()) // one that is damaged never says that it took a piece
   inflate.on('data', (bytes: Buffer) => out.push(bytes))
   inflate.on('error', (error) => (fault = error))
   let given = 0

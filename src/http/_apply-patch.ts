@@ -4,7 +4,7 @@ import { Failure } from '../base/failure.ts'
 import type { ImageChange } from '../images/catalog.ts'
 import type { Image } from '../images/image.ts'
 import type { PatchDialect, PatchStep } from './_json-patch.ts'
-import { checkCount, checkFields, checkWritable, isField } from './_new-image.ts'
+import { checkCount, checkFields, checkPropertyText, checkWritable, isField } from './_new-image.ts'
 
 /** What a patch may do, besides its syntax. */
 export interface PatchRules {
@@ -72,6 +72,8 @@ export function applyPatch(
   }
   if (properties.size > Object.keys(image.properties).length)
     checkCount('properties', properties.size, rules.maxProperties)
+  if (steps.some(({ operation, name }) => operation !== 'remove' && !isField(name)))
+    checkPropertyText(properties)
   if (steps.some(({ name }) => !isField(name)))
     change['properties'] = Object.fromEntries(properties)
   return change

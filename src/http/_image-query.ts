@@ -26,6 +26,8 @@ const MEMBER_STATUSES: readonly string[] = ['pending', 'accepted', 'rejected', '
 const VISIBILITIES: readonly string[] = ['community', 'public', 'private', 'shared', 'all']
 const TRUE: readonly string[] = ['1', 't', 'true', 'on', 'y', 'yes']
 const FALSE: readonly string[] = ['0', 'f', 'false', 'off', 'n', 'no']
+/** Conditions of one listing: every tag of an image, and then some. Databases have limits of their own. */
+const MAX_CONDITIONS = 160
 
 /**
  * The query of `GET /v2/images`. Fails with REQUEST_INVALID.
@@ -37,6 +39,8 @@ export function parseImageQuery(
 ): ListRequest {
   const filter: Filter = {}
   const tags: string[] = []
+  if (params.size > MAX_CONDITIONS)
+    throw invalid(`a listing has at most ${MAX_CONDITIONS} conditions, found ${params.size}`)
   for (const [name, value] of params) {
     checkText(name)
     checkText(value)
@@ -211,7 +215,10 @@ function parseSort(params: URLSearchParams): readonly Sort[] {
   if (sort !== null) {
     if (keys.length > 0 || directions.length > 0)
       throw invalid('sort cannot be used together with sort_key and sort_dir')
-    return sort.split(',').map((part) => {
+    const parts = sort.split(',')
+    if (parts.length > MAX_CONDITIONS)
+      throw invalid(`a listing is sorted by at most ${MAX_CONDITIONS} keys, found ${parts.length}`)
+    return parts.map((part) => {
       const [key = '', ...rest] = part.split(':')
       return { key: asSortKey(key.trim()), direction: asDirection(rest.join(':').trim() || 'desc') }
     })

@@ -1,7 +1,8 @@
 import type { Target } from '../access/caller.ts'
 import { Failure } from '../base/failure.ts'
+import { KiB } from '../base/units.ts'
 import type { TSchema } from 'typebox'
-import { findFaults } from '../schema/find-faults.ts'
+import { countCharacters, findFaults } from '../schema/find-faults.ts'
 import type { Visibility } from '../images/image.ts'
 import type { NewImage } from '../images/images.ts'
 import { checkAllowed, type Visit } from './_door.ts'
@@ -19,6 +20,10 @@ const SETTABLE: ReadonlySet<string> = new Set([
   'min_ram', 'min_disk', 'tags', 'locations',
 ]) // prettier-ignore
 export const MAX_KEY = 255
+/** Of the value of a property. Source: the column that Glance keeps them in. */
+const MAX_VALUE = 65_535
+/** Of all properties of an image: a page of a thousand such images still fits into memory. */
+const MAX_PROPERTY_TEXT = 128 * KiB
 
 /** Whether a name is one of the record's own, not of a property. */
 export function isField(name: string): boolean {
@@ -37,9 +42,14 @@ export function checkFields(checks: TSchema, body: Readonly<Record<string, unkno
   const faults = findFaults(checks, body).map(
     ({ path, message }) => `${path.length > 0 ? `${path.join('/')}: ` : ''}${message}`,
   )
-  for (const key of Object.keys(body))
-    if (key.length === 0 || key.length > MAX_KEY)
-      faults.push(`the name of a property has 1 to ${MAX_KEY} characters, found ${key.length}`)
+  for (const [key, value] of Object.entries(body)) {
+    const length = key.length > MAX_KEY ? countCharacters(key) : key.length
+    if (length === 0 || length > MAX_KEY)
+      faults.push(`the name of a property has 1 to ${MAX_KEY} characters, found ${length}`)
+    if (key === '__proto__') faults.push('no property can be called __proto__')
+    if (typeof value === 'string' && value.length > MAX_VALUE)
+      faults.push(`${key}: wanted at most ${MAX_VALUE} characters, found ${value.length}`)
+  }
   if (faults.length > 0)
     throw new Failure('REQUEST_INVALID', `this is no image: ${faults.join('; ')}`, {
       details: { faults },
@@ -52,6 +62,18 @@ export function checkCount(what: string, count: number, maximum: number): void {
   throw new Failure('LIMIT_EXCEEDED', `an image has at most ${maximum} ${what}, found ${count}`, {
     details: { attempted: count, maximum },
   })
+}
+
+/** Fails with LIMIT_EXCEEDED when names and values of all properties are too long together. */
+export function checkPropertyText(properties: Iterable<readonly [string, string]>): void {
+  let length = 0
+  for (const [name, value] of properties) length += name.length + value.length
+  if (length <= MAX_PROPERTY_TEXT) return
+  throw new Failure(
+    'LIMIT_EXCEEDED',
+    `the properties of an image have at most ${MAX_PROPERTY_TEXT} characters, found ${length}`,
+    { details: { attempted: length, maximum: MAX_PROPERTY_TEXT } },
+  )
 }
 
 /**
@@ -72,6 +94,7 @@ export function parseNewImage(
   const tags = [...new Set((body['tags'] ?? []) as readonly string[])].sort()
   checkCount('properties', Object.keys(properties).length, limits.max_properties)
   checkCount('tags', tags.length, limits.max_tags)
+  checkPropertyText(Object.entries(properties))
   const given = body as Partial<WireNewImage>
   return {
     id: given.id ?? service.context.newId(),

@@ -62,6 +62,7 @@ describe('findFaults', () => {
       [Type.String(), null, 'wanted a text, found nothing'],
       [Type.String({ minLength: 1 }), '', 'wanted a text, found an empty text'],
       [Type.String({ maxLength: 3 }), 'long', 'wanted at most 3 characters, found 4'],
+      [Type.String({ maxLength: 3 }), '😀😀é!', 'wanted at most 3 characters, found 4'],
       [Type.Integer(), 1.5, 'wanted a whole number, found the number 1.5'],
       [Type.Number({ minimum: 2 }), 1, 'wanted at least 2, found 1'],
       [Type.Number({ maximum: 2 }), 3, 'wanted at most 2, found 3'],

@@ -143,10 +143,10 @@ function faultsOfArray(shape: Shape, value: readonly unknown[], path: Path): Fau
 function faultsOfString(shape: Shape, value: string, path: Path): Fault[] {
   if (value.length < (shape.minLength ?? 0))
     return [{ path, message: `wanted ${nameOf(shape)}, found an empty text` }]
-  if (value.length > (shape.maxLength ?? Infinity))
-    return [
-      { path, message: `wanted at most ${shape.maxLength} characters, found ${value.length}` },
-    ]
+  const most = shape.maxLength ?? Infinity
+  const length = value.length > most ? countCharacters(value) : value.length
+  if (length > most)
+    return [{ path, message: `wanted at most ${most} characters, found ${length}` }]
   if (shape.pattern !== undefined && !new RegExp(shape.pattern, 'u').test(value))
     return [
       {
@@ -155,6 +155,13 @@ function faultsOfString(shape: Shape, value: string, path: Path): Fault[] {
       },
     ]
   return []
+}
+
+/** As people, JSON Schema and databases count them: an emoji is one. */
+export function countCharacters(text: string): number {
+  let count = 0
+  for (const _ of text) count += 1
+  return count
 }
 
 function faultsOfNumber(shape: Shape, value: number, path: Path): Fault[] {

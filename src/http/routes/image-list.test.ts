@@ -133,6 +133,21 @@ describe('a listing', () => {
     assert.ok(json.next)
   })
 
+  it('ends a page early when it grows large, and goes on with the next', async () => {
+    await using large = await openTestServer()
+    const body = { a: 'x'.repeat(65_000), b: 'x'.repeat(65_000) }
+    const count = 140
+    for (let made = 0; made < count; made += 1) await large.ask('POST /v2/images', { body })
+    const seen = new Set<string>()
+    let pages = 0
+    for (let next = '/v2/images?limit=1000'; next !== undefined; pages += 1) {
+      const { json } = await large.ask(`GET ${next}`)
+      for (const { id } of json.images) seen.add(id)
+      next = json.next
+    }
+    assert.deepEqual([seen.size, pages], [count, 2])
+  })
+
   it('is for those who may read', async () => {
     assert.equal((await ask('GET /v2/images', { as: 'nobody' })).status, 403)
     assert.equal((await ask('GET /v2/images', { as: 'reader' })).status, 200)

@@ -3,6 +3,7 @@ import type { Caller } from '../../access/caller.ts'
 import { imageTarget } from '../../access/image-door.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { MiB } from '../../base/units.ts'
 import type { ImageFilter } from '../../images/catalog.ts'
 import type { Image } from '../../images/image.ts'
 import { IMAGE_STATUSES } from '../../images/status.ts'
@@ -10,6 +11,9 @@ import { sendJson } from '../_answer.ts'
 import { findImage, openDoor } from '../_door.ts'
 import { type ListRequest, parseImageQuery } from '../_image-query.ts'
 import { openImageView } from '../_image-view.ts'
+
+/** A page of so many characters is full, however few images are on it; the next one goes on. */
+const FULL_PAGE = 16 * MiB
 
 /** `GET /v2/images`: pages of images, filtered and sorted. */
 export function imageListRoutes(app: FastifyInstance, service: Service): void {
@@ -25,12 +29,17 @@ export function imageListRoutes(app: FastifyInstance, service: Service): void {
       const asked = parseImageQuery(params, config.image)
       const found = await findPage(service, asked, caller)
       const texts: string[] = []
+      let last = found.length === asked.limit ? found.at(-1) : undefined
+      let length = 0
       for (const image of found) {
+        if (length > FULL_PAGE) break
         const target = imageTarget(image, caller)
-        if (policy.allows('get_image', caller, target))
-          texts.push(view.textOf(image, caller, target))
+        if (!policy.allows('get_image', caller, target)) continue
+        const text = view.textOf(image, caller, target)
+        texts.push(text)
+        length += text.length
+        if (length > FULL_PAGE) last = image
       }
-      const last = found.length === asked.limit ? found.at(-1) : undefined
       const links = linksOf(params, last)
       return sendJson(
         reply,

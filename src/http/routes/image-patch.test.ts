@@ -106,6 +106,11 @@ describe('a patch of an image', () => {
       413,
       ['a', 'b', 'c', 'd'].map((name) => ({ op: 'add', path: `/${name}`, value: 'x' })),
     ],
+    'to a property called __proto__': [400, [{ op: 'add', path: '/__proto__', value: 'x' }]],
+    'to more than 128 KiB of properties': [
+      413,
+      ['a', 'b', 'c'].map((name) => ({ op: 'add', path: `/${name}`, value: 'x'.repeat(50_000) })),
+    ],
     'of a single tag': [400, [{ op: 'add', path: '/tags/-', value: 'x' }]],
     'that moves': [400, [{ op: 'move', path: '/x', from: '/y' }]],
   }

@@ -110,6 +110,11 @@ describe('a new image', () => {
     'from what is not UTF-8': [400, Buffer.from([0x7b, 0xff, 0x7d])],
     'from JSON that is nested too deeply': [400, `{"tags":${'['.repeat(99)}${']'.repeat(99)}}`],
     'from a name that means something to JavaScript': [400, '{"__proto__":"x"}'],
+    'with a property of 64 KiB': [400, { a: 'x'.repeat(65_536) }],
+    'with properties of more than 128 KiB': [
+      413,
+      { a: 'x'.repeat(65_000), b: 'x'.repeat(65_000), c: 'x'.repeat(2000) },
+    ],
     'from a body of 3 MiB': [413, { a: 'x'.repeat(3 * 1024 * 1024) }],
   }
   for (const [title, [status, body]] of Object.entries(refused))
@@ -126,6 +131,14 @@ describe('a new image', () => {
     const body = { name: 1, visibility: 'x' }
     const { json } = await ask('POST /v2/images', { as: 'alice', body })
     assert.match(json.message, /name: .*visibility: /)
+  })
+
+  it('is counted in characters, of which an emoji is one', async () => {
+    const [most, tooMany] = [255, 256].map((count) => '😀'.repeat(count))
+    const body = { name: most, tags: [most], [most ?? '']: 'x' }
+    assert.equal((await ask('POST /v2/images', { as: 'alice', body })).status, 201)
+    for (const body of [{ name: tooMany }, { tags: [tooMany] }, { [tooMany ?? '']: 'x' }])
+      assert.equal((await ask('POST /v2/images', { as: 'alice', body })).status, 400)
   })
 
   it('takes properties whose names mean something to JavaScript for what they are', async () => {

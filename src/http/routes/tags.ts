@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { MAX_NAME } from '../../api/image-schema.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure } from '../../base/failure.ts'
+import { countCharacters } from '../../schema/find-faults.ts'
 import { sendNothing } from '../_answer.ts'
 import { checkText } from '../_body.ts'
 import { type ImageVisit, openDoor } from '../_door.ts'
@@ -45,7 +46,7 @@ export function tagRoutes(app: FastifyInstance, service: Service): void {
 function tagOf({ request }: ImageVisit): string {
   const { tag = '' } = request.params as { tag?: string }
   checkText(tag)
-  if (tag === '' || tag.length > MAX_NAME)
+  if (tag === '' || countCharacters(tag) > MAX_NAME)
     throw new Failure('REQUEST_INVALID', `a tag has 1 to ${MAX_NAME} characters`)
   return tag
 }

@@ -242,6 +242,24 @@ describe('a body that nobody wanted', () => {
   })
 })
 
+describe('a body that is packed for its way', () => {
+  it('is refused, since nobody means it to be kept so', async () => {
+    const body = '{"name":"packed"}'
+    for (const [header, status] of [
+      ['Transfer-Encoding: gzip, chunked', 400],
+      ['Content-Encoding: gzip', 415],
+    ] as const) {
+      const socket = await dial()
+      const length = header.startsWith('T') ? [] : [`Content-Length: ${body.length}`]
+      const bytes =
+        length.length === 0 ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body
+      socket.write(head('POST /v2/images', header, ...length, 'Connection: close') + bytes)
+      assert.match(await socket.heard(), new RegExp(`^HTTP/1\\.1 ${status} `))
+      socket.destroy()
+    }
+  })
+})
+
 describe('a client that means no good', () => {
   it('sends more headers than anybody reads, and is cut off', async () => {
     const socket = await dial()

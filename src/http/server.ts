@@ -100,7 +100,7 @@ export function createServer(service: Service): FastifyInstance {
 
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-openstack-request-id', request.id)
-    done(refusesBody(request))
+    done(refusesBody(request) ?? refusesPacking(request))
   })
   app.addHook('onResponse', (request, reply, done) => {
     log(service, request, reply)
@@ -135,6 +135,19 @@ function refusesBody({ raw, method, url }: FastifyRequest): Failure | undefined 
   if (!reads || !hasBody(raw) || !url.startsWith('/v2/') || /\/file(\?|$)/.test(url))
     return undefined
   return new Failure('REQUEST_INVALID', `a ${method} takes no body`)
+}
+
+/**
+ * Bodies are taken as they are. One that is packed for its way would be stored, or read, packed: nobody means that.
+ * Source: RFC 9110, 8.4, and RFC 9112, 6.1.
+ */
+function refusesPacking({ headers }: FastifyRequest): Failure | undefined {
+  const transfer = headers['transfer-encoding']?.trim().toLowerCase()
+  const content = headers['content-encoding']?.trim().toLowerCase()
+  if (transfer !== undefined && transfer !== 'chunked')
+    return new Failure('REQUEST_INVALID', `no transfer coding but chunked: found ${transfer}`)
+  if (content === undefined || content === '' || content === 'identity') return undefined
+  return new Failure('MEDIA_TYPE_UNSUPPORTED', `no content coding: found ${content}`)
 }
 
 /** Answers what was thrown. While the client still sends, it gets the answer first, and is heard out then. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import type { RequestListener } from 'node:http'
 import { describe, it } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { type Flaws, flawedPage, openWebServer } from '../testing/web-server.ts'
 import { type DownloadOptions, openDownload } from './download.ts'
-import type { WebRules } from './web-request.ts'
+import { askWeb, type WebRules } from './web-request.ts'
 
 const ANYTHING: WebRules = { checkUrl: () => {}, checkAddress: () => {} }
 const CONTENT = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 31) % 251))
@@ -147,6 +148,25 @@ describe('the rules of a download', () => {
     const strict = { ...rules, checkAddress: (_: URL, address: string) => refuse(address) }
     await assert.rejects(fetchAll(url, { rules: strict, lookup }), failsWith('FORBIDDEN'))
     assert.equal(server.asked.length, 1)
+  })
+
+  it('let a token go along with redirects on one server, and not to another', async () => {
+    const heard: unknown[] = []
+    const hear =
+      (to: string): RequestListener =>
+      ({ headers }, response) => {
+        heard.push([headers['x-auth-token'], headers.range])
+        if (to === '') response.end('content')
+        else response.writeHead(302, { location: to }).end()
+      }
+    await using there = await openWebServer({ '/a': hear('/b'), '/b': hear('') })
+    await using here = await openWebServer({ '/a': hear('/b'), '/b': hear(`${there.url}/a`) })
+    const headers = { 'x-auth-token': 'secret', range: 'bytes=0-' }
+    const question = { rules: ANYTHING, signal: makeContext().signal, silenceMs: 5000, headers }
+    const { response } = await askWeb(`${here.url}/a`, question)
+    response.destroy()
+    const known = ['secret', 'bytes=0-']
+    assert.deepEqual(heard, [known, known, [undefined, 'bytes=0-'], [undefined, 'bytes=0-']])
   })
 
   it('do not get to see a password told', async () => {

@@ -32,6 +32,8 @@ export interface WebQuestion {
 export type Lookup = (name: string) => Promise<readonly LookupAddress[]>
 
 const MAX_REDIRECTS = 5
+/** Headers that go along with redirects to anywhere. */
+const TOLD_TO_ALL: ReadonlySet<string> = new Set(['range', 'if-range', 'accept'])
 const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -44,15 +46,23 @@ export async function askWeb(
   question: WebQuestion,
 ): Promise<{ response: IncomingMessage; url: string }> {
   let at = url
+  let asked = question
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const response = await askOnce(at, question)
+    const response = await askOnce(at, asked)
     const { location } = response.headers
     if (!REDIRECTS.has(response.statusCode) || location === undefined) return { response, url: at }
     response.destroy()
     if (!URL.canParse(location, at)) throw downloadFailure(at, 'it redirects to no address')
-    at = new URL(location, at).href
+    const next = new URL(location, at)
+    if (next.origin !== new URL(at).origin) asked = { ...asked, headers: withoutSecrets(asked) }
+    at = next.href
   }
   throw downloadFailure(url, `more than ${MAX_REDIRECTS} redirects`)
+}
+
+/** What may be told to a server that another one sent us to: not who we are. */
+function withoutSecrets({ headers = {} }: WebQuestion): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => TOLD_TO_ALL.has(name)))
 }
 
 async function askOnce(url: string, question: WebQuestion): Promise<IncomingMessage> {

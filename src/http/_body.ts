@@ -103,17 +103,16 @@ async function readAll(exchange: Exchange): Promise<Buffer> {
 }
 
 async function withDeadline<T>(work: Promise<T>): Promise<T> {
-  const timer = new AbortController()
-  const late = wait(JSON_MS, undefined, { signal: timer.signal, ref: false }).then(
-    () => {
-      throw new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${JSON_MS / 1000} seconds`)
-    },
-    () => new Promise<never>(() => {}),
-  )
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const seconds = JSON_MS / 1000
+    reject(new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${seconds} seconds`))
+  }, JSON_MS)
+  timer.unref()
   try {
     return await Promise.race([work, late])
   } finally {
-    timer.abort()
+    clearTimeout(timer)
     work.catch(() => {})
   }
 }

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Origin } from '../bytes/piece.ts'
 import { sendPieces, type Sink } from '../bytes/send-pieces.ts'
 import type { Source } from '../bytes/source.ts'
-import { KiB } from '../base/units.ts'
 import type { View } from '../formats/view.ts'
 import { type Wanted, parseRange } from './_byte-range.ts'
 import { checkConditions, isSameContent } from './_conditions.ts'
 import { toDisposition } from './_disposition.ts'
+import { LARGEST_BUFFER } from './_download-memory.ts'
 
 /** A view as a resource. */
 export interface ServedView {
@@ -18,6 +18,8 @@ export interface ServedView {
   readonly fileName?: string | undefined
   /** Taken for the request's Range header. */
   readonly range?: string | undefined
+  /** Bytes of each of the four buffers that a slow client keeps. Default 512 KiB. */
+  readonly buffer?: number
 }
 
 /** What came of a request. */
@@ -28,9 +30,6 @@ export interface Sent {
   /** False when the client left before it had everything. */
   readonly whole: boolean
 }
-
-/** Of a buffer; measured: smaller ones cost more calls, larger ones only memory (four for each client). */
-const CHUNK = 512 * KiB
 
 /**
  * Answers a GET or HEAD of a view: the whole, one range of bytes, or that nothing changed, with exact
@@ -43,7 +42,7 @@ const CHUNK = 512 * KiB
 export async function sendView(
   request: IncomingMessage,
   response: ServerResponse,
-  { view, origins, mediaType, fileName, range }: ServedView,
+  { view, origins, mediaType, fileName, range, buffer = LARGEST_BUFFER }: ServedView,
 ): Promise<Sent> {
   const { method, headers } = request
   if (method !== 'GET' && method !== 'HEAD')
@@ -71,7 +70,10 @@ export async function sendView(
   if (method === 'HEAD' || from === to) return end(request, response, status, content)
   setHead(response, status, content)
   try {
-    return { status, ...(await sendBody(request, response, view.pieces(from, to), origins)) }
+    return {
+      status,
+      ...(await sendBody(request, response, view.pieces(from, to), origins, buffer)),
+    }
   } catch (error) {
     if (response.headersSent) response.destroy()
     else for (const name of Object.keys(content)) response.removeHeader(name)
@@ -85,10 +87,11 @@ async function sendBody(
   response: ServerResponse,
   pieces: ReturnType<View['pieces']>,
   origins: ServedView['origins'],
+  buffer: number,
 ): Promise<Pick<Sent, 'bytes' | 'whole'>> {
   using sink = new ResponseSink(request, response)
   try {
-    await sendPieces(pieces, origins, sink, { chunk: CHUNK, signal: sink.gone })
+    await sendPieces(pieces, origins, sink, { chunk: buffer, signal: sink.gone })
     await finish(request, response)
   } catch (error) {
     // what fails once the client has left fails because it has left

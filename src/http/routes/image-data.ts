@@ -10,6 +10,7 @@ import { readBody } from '../_body.ts'
 import { released } from '../_released.ts'
 import { checkStoredRange, type Download, parseDownload } from '../_download.ts'
 import { checkAllowed, type ImageVisit, openDoor } from '../_door.ts'
+import { DownloadMemory } from '../_download-memory.ts'
 import { sendView } from '../send-view.ts'
 
 const FILE = '/v2/images/:image_id/file'
@@ -18,6 +19,7 @@ const FILE = '/v2/images/:image_id/file'
 export function imageDataRoutes(app: FastifyInstance, service: Service): void {
   const { uploads, config } = service
   const door = openDoor(service)
+  const memory = new DownloadMemory()
 
   app.put(
     FILE,
@@ -56,7 +58,8 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
       }
       if (placesOf(image).length === 0) return sendNothing(reply)
       await using content = await open(service, image, download)
-      return await send(visit, content, download)
+      using share = memory.take()
+      return await send(visit, content, { ...download, buffer: share.buffer })
     }),
   })
 
@@ -133,7 +136,7 @@ async function open(
 async function send(
   { image, request, reply, service }: ImageVisit,
   { view, origins, mediaType, fileName }: OpenContent,
-  { format, range }: Download,
+  { format, range, buffer }: Download & { readonly buffer: number },
 ): Promise<unknown> {
   const isStored = format === undefined
   if (isStored) checkStoredRange(range, view.length)
@@ -141,7 +144,7 @@ async function send(
   for (const [name, value] of Object.entries(reply.getHeaders()))
     if (value !== undefined) raw.setHeader(name, value)
   if (isStored && image.checksum !== null) raw.setHeader('Content-MD5', image.checksum)
-  const served = { view, origins, mediaType, range, ...(!isStored && { fileName }) }
+  const served = { view, origins, mediaType, range, buffer, ...(!isStored && { fileName }) }
   try {
     await sendView(request.raw, raw, served)
   } catch (error) {

@@ -40,9 +40,7 @@ export async function checkRaw(
 ): Promise<PartitionTable | undefined> {
   if (format === 'aki' || format === 'ari') return undefined
   const { size } = disk
-  if (size < SECTOR)
-    findings.note('TRUNCATED', { found: `a disk of ${size} bytes`, expected: 'a sector at least' })
-  else if (size % SECTOR !== 0)
+  if (size % SECTOR !== 0)
     findings.note('NOT_PADDED', {
       at: size,
       found: `${size} bytes`,

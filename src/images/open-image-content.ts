@@ -121,7 +121,7 @@ class StoredContent implements ImageContent, AsyncDisposable {
       stored: true,
       summary: 'the stored bytes',
     }
-    if (!isDisk(image)) return [stored]
+    if (!isDisk(image) || image.size === 0) return [stored]
     await using use = await this.#use(image)
     const { golden } = use
     const offered = VIEW_FORMATS.filter(({ name }) => name !== image.diskFormat)
@@ -130,6 +130,8 @@ class StoredContent implements ImageContent, AsyncDisposable {
 
   /** The golden of an image, open. Fails with VIEW_IMPOSSIBLE when it holds no disk that can be read. */
   async #use(image: Image, prefer?: readonly string[]) {
+    if (image.size === 0)
+      throw new Failure('VIEW_IMPOSSIBLE', `image ${image.id} is empty: it has no other formats`)
     if (!isDisk(image))
       throw new Failure(
         'VIEW_IMPOSSIBLE',

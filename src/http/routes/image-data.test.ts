@@ -144,6 +144,18 @@ describe('data that is put', () => {
     assert.equal((await shown(id)).checksum, createHash('md5').update(disk).digest('hex'))
   })
 
+  it('may be of any length, none at all and less than a sector too', async () => {
+    for (const length of [0, 1, 511, 513]) {
+      const bytes = disk.subarray(64 * KiB, 64 * KiB + length)
+      const id = await uploaded(bytes)
+      assert.equal((await shown(id)).size, length)
+      assert.ok((await get(id)).bytes.equals(bytes))
+      const { status, json } = await server.ask(`GET /v2/images/${id}/formats`, { as: 'alice' })
+      assert.deepEqual([status, json.formats.length > 1], [200, length > 0])
+      assert.equal((await get(id, '?disk_format=qcow2')).status, length > 0 ? 200 : 409)
+    }
+  })
+
   it('is refused before it is read when it cannot be taken', async () => {
     const active = await uploaded(disk)
     assert.equal((await put(active, disk)).status, 409)

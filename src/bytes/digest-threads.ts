@@ -6,7 +6,7 @@
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { MiB } from '../base/units.ts'
+import { KiB, MiB } from '../base/units.ts'
 import {
   type DigestAnswer,
   type DigestMemory,
@@ -37,7 +37,7 @@ export class DigestThreads implements AsyncDisposable {
     const memory: DigestMemory = {
       control: new Int32Array(new SharedArrayBuffer(4 * (DONE + algorithms.length))),
       lengths: new Float64Array(new SharedArrayBuffer(8 * BLOCKS)),
-      data: this.#spare.pop() ?? new Uint8Array(new SharedArrayBuffer(BLOCKS * BLOCK)),
+      data: this.#spare.pop() ?? allocatePages(BLOCKS * BLOCK),
       block: BLOCK,
     }
     const jobs = algorithms.map((algorithm, index) =>
@@ -61,6 +61,24 @@ export class DigestThreads implements AsyncDisposable {
     this.#threads.push(thread)
     return thread
   }
+}
+
+/** As much of it as is used here: the types of Node leave it to browsers. */
+declare const WebAssembly: {
+  readonly Memory: new (pages: { initial: number; maximum: number; shared: true }) => {
+    readonly buffer: SharedArrayBuffer
+  }
+}
+const PAGE = 64 * KiB
+
+/**
+ * Shared memory that begins where a page does, so that files can be written from it past the kernel's cache: only
+ * that of WebAssembly is known to.
+ */
+function allocatePages(length: number): Uint8Array<SharedArrayBuffer> {
+  const pages = length / PAGE
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  return new Uint8Array(buffer)
 }
 
 /** Content on its way to one digest, seen from the ring. */

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { makeContext } from '../../base/context.ts'
 import { runTool } from '../../base/process.ts'
 import { KiB, MiB } from '../../base/units.ts'
+import { DigestThreads } from '../../bytes/digest-threads.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { patternOf, storeContract } from '../../testing/store-contract.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
@@ -60,6 +61,34 @@ describe('a store of files', () => {
     assert.ok(blocks * 512 <= 1 * MiB, `${blocks} blocks`)
     await using source = await store.open('sparse')
     assert.ok(Buffer.alloc(4 * MiB).equals(await source.read(50 * MiB, 4 * MiB)))
+  })
+
+  it('keeps every byte, however blocks stand in memory and in the file', async () => {
+    await using store = await open('direct')
+    await using writer = await store.create('mixed')
+    const memory = new DigestThreads().ring([])
+    const block = await memory.take()
+    const content = patternOf(4 * MiB + 777)
+    const parts = [
+      { at: 0, length: 1 * MiB, isAligned: true },
+      { at: 1 * MiB, length: 1000, isAligned: true },
+      { at: 1 * MiB + 1000, length: 1 * MiB - 1000, isAligned: true },
+      { at: 2 * MiB, length: 1 * MiB, isAligned: true },
+      { at: 3 * MiB, length: 1 * MiB, isAligned: false },
+      { at: 4 * MiB, length: 777, isAligned: true },
+      { at: 512 * KiB, length: 1 * MiB, isAligned: true }, // once more
+    ]
+    for (const { at: start, length, isAligned } of parts) {
+      const bytes = content.subarray(start, start + length)
+      if (!isAligned) await writer.write(start, bytes)
+      else {
+        block.set(bytes)
+        await writer.write(start, block.subarray(0, length))
+      }
+    }
+    await writer.finish(content.length)
+    await using source = await store.open('mixed')
+    assert.ok(content.equals(await source.read(0, content.length)))
   })
 
   it('gives the open file, for the kernel to move its bytes', async () => {

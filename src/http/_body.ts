@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure, messageOf } from '../base/failure.ts'
 import { KiB, MiB } from '../base/units.ts'
+import { ArrivingBody } from './_arriving-body.ts'
 
 /** A request, and the answer to it. */
 export interface Exchange {
@@ -38,21 +39,15 @@ export async function* readBody({ request, reply }: Exchange): AsyncGenerator<Bu
   if (/\b100-continue\b/i.test(raw.headers.expect ?? '') && !reply.raw.headersSent)
     reply.raw.writeContinue()
   const { socket } = raw
+  using body = new ArrivingBody(raw)
   try {
-    socket.setTimeout(STALL_MS)
-    // Whoever stops before the end still has to be answered: the connection stays.
-    const parts = raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
-    for await (const part of parts) {
+    for (;;) {
+      if (body.isLate) socket.setTimeout(STALL_MS)
+      const parts = await body.take()
+      if (parts.length === 0) return
       socket.setTimeout(0)
-      yield part
-      socket.setTimeout(STALL_MS)
+      yield* parts
     }
-  } catch (error) {
-    if (raw.readableAborted || raw.destroyed)
-      throw new Failure('READER_GONE', 'the client left before the body was whole', {
-        cause: error,
-      })
-    throw error
   } finally {
     socket.setTimeout(0) // until it is answered, it is we who are slow
   }
@@ -103,16 +98,17 @@ async function readAll(exchange: Exchange): Promise<Buffer> {
 }
 
 async function withDeadline<T>(work: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const seconds = JSON_MS / 1000
-    reject(new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${seconds} seconds`))
-  }, JSON_MS)
-  timer.unref()
+  const timer = new AbortController()
+  const late = wait(JSON_MS, undefined, { signal: timer.signal, ref: false }).then(
+    () => {
+      throw new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${JSON_MS / 1000} seconds`)
+    },
+    () => new Promise<never>(() => {}),
+  )
   try {
     return await Promise.race([work, late])
   } finally {
-    clearTimeout(timer)
+    timer.abort()
     work.catch(() => {})
   }
 }

@@ -1,10 +1,9 @@
 /**
- * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md,
- * docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md, docs/http.md and
+ * docs/operating.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { TSchema } from 'typebox'
 import { builtinValidators } from '../src/app/builtin.ts'
 import { FAILURES } from '../src/base/failure.ts'
 import { formatSize } from '../src/base/units.ts'
@@ -15,16 +14,43 @@ import { recipeJsonSchema } from '../src/recipes/json-schema.ts'
 import { argumentSchema, stepSchema } from '../src/recipes/recipe-schema.ts'
 import type { Validator } from '../src/recipes/validator.ts'
 import { listKeys, nameShape } from '../src/schema/list-keys.ts'
+import { keyTable, toTable } from './_markdown.ts'
+import {
+  makeImportMethods,
+  makeImportSteps,
+  makeMediaTypes,
+  makeRoutes,
+  makeRules,
+  makeSettings,
+  makeStores,
+} from './_service-docs.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
 /** Every generated file, by its path from the root, as it should be. */
-export function makeDocs(): Map<string, string> {
+export async function makeDocs(): Promise<Map<string, string>> {
   return new Map([
     ['docs/recipes.md', withParts('docs/recipes.md', { '': makeReference(builtinValidators) })],
     [
       'docs/formats.md',
       withParts('docs/formats.md', { views: makeViews(), findings: makeFindings() }),
+    ],
+    [
+      'docs/http.md',
+      withParts('docs/http.md', {
+        routes: await makeRoutes(),
+        formats: makeMediaTypes(),
+        methods: makeImportMethods(),
+        steps: makeImportSteps(),
+      }),
+    ],
+    [
+      'docs/operating.md',
+      withParts('docs/operating.md', {
+        settings: makeSettings(),
+        stores: makeStores(),
+        rules: makeRules(),
+      }),
     ],
     ['docs/failures.md', makeFailures()],
     [
@@ -51,25 +77,25 @@ function withParts(path: string, parts: Readonly<Record<string, string>>): strin
 
 /** The formats that can be written and viewed. */
 function makeViews(): string {
-  const rows = VIEW_FORMATS.map(({ name, summary, endings, maxVirtualSize }) =>
-    [
-      `\`${name}\``,
-      summary,
-      endings
-        .filter((ending) => viewFormatOfPath(`disk.${ending}`)?.name === name)
-        .map((ending) => `.${ending}`)
-        .join(' '),
-      maxVirtualSize === undefined ? '' : formatSize(maxVirtualSize),
-    ].map(toCell),
-  )
+  const rows = VIEW_FORMATS.map(({ name, summary, endings, maxVirtualSize }) => [
+    `\`${name}\``,
+    summary,
+    endings
+      .filter((ending) => viewFormatOfPath(`disk.${ending}`)?.name === name)
+      .map((ending) => `.${ending}`)
+      .join(' '),
+    maxVirtualSize === undefined ? '' : formatSize(maxVirtualSize),
+  ])
   return toTable(['format', 'for', 'told by the ending', 'largest disk'], rows)
 }
 
 /** What an inspection may find. */
 function makeFindings(): string {
-  const rows = Object.entries(FINDINGS).map(([code, { severity, title }]) =>
-    [`\`${code}\``, severity, title].map(toCell),
-  )
+  const rows = Object.entries(FINDINGS).map(([code, { severity, title }]) => [
+    `\`${code}\``,
+    severity,
+    title,
+  ])
   return toTable(['code', 'severity', 'what it means'], rows)
 }
 
@@ -105,24 +131,15 @@ function makeEntry({ name, summary, description, example, schema }: Validator): 
   ].join('\n\n')
 }
 
-function keyTable(schema: TSchema, prefix = ''): string {
-  const rows = listKeys(schema).map(({ key, value, required, meaning }) =>
-    [`\`${prefix}${key}\`${required ? ' (needed)' : ''}`, value, meaning].map(toCell),
-  )
-  return toTable(['key', 'value', 'meaning'], rows)
-}
-
 /** The page of failures. */
 function makeFailures(): string {
-  const rows = Object.entries(FAILURES).map(([code, kind]) =>
-    [
-      `\`${code}\``,
-      String(kind.exit),
-      String(kind.status),
-      kind.title,
-      'fix' in kind ? kind.fix : '',
-    ].map(toCell),
-  )
+  const rows = Object.entries(FAILURES).map(([code, kind]) => [
+    `\`${code}\``,
+    String(kind.exit),
+    String(kind.status),
+    kind.title,
+    'fix' in kind ? kind.fix : '',
+  ])
   return `# Failures
 
 Everything that can go wrong and was foreseen has a code. \`ingot\` prints the message, what usually helps, and ends with the exit
@@ -136,18 +153,8 @@ ${toTable(['code', 'exit', 'HTTP', 'what it is', 'what usually helps'], rows)}
 `
 }
 
-function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, head.map(() => '---'), ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n')
-}
-
-function toCell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ')
-}
-
 if (process.argv[1] === import.meta.filename)
-  for (const [path, text] of makeDocs()) {
+  for (const [path, text] of await makeDocs()) {
     mkdirSync(dirname(join(ROOT, path)), { recursive: true })
     writeFileSync(join(ROOT, path), text)
   }

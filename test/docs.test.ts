@@ -6,22 +6,31 @@ import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { parse } from 'yaml'
 import { makeDocs } from '../scripts/make-docs.ts'
+import { openTokenAuthenticator } from '../src/access/identity/token.ts'
+import { makePolicy, openPolicy } from '../src/access/policy.ts'
 import { builtinValidators, validatorMap } from '../src/app/builtin.ts'
+import { loadConfig, SETTINGS } from '../src/app/config.ts'
 import { FAILURES } from '../src/base/failure.ts'
+import { silentLog } from '../src/base/log.ts'
+import { findProgram, runTool } from '../src/base/process.ts'
 import { MiB } from '../src/base/units.ts'
 import { memorySource } from '../src/bytes/source.ts'
 import { parseSource } from '../src/formats/_parse-source.ts'
 import type { DiskParser, Extent } from '../src/formats/parser.ts'
 import { parseRecipe } from '../src/recipes/parse-recipe.ts'
 import { formatFault } from '../src/recipes/read-recipe.ts'
+import { makeSparseDisk } from '../src/testing/sparse-disk.ts'
+import { openTestServer } from '../src/testing/test-service.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const inTemp = await tempDir()
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 
+const made = await makeDocs()
+
 describe('what is made from the code', () => {
-  for (const [path, text] of makeDocs())
+  for (const [path, text] of made)
     it(`${path} is as the code is (else run \`make docs\`)`, () => {
       assert.equal(read(path), text)
     })
@@ -63,6 +72,58 @@ describe('the YAML that the pages show', () => {
       })
 })
 
+describe('the configuration that docs/operating.md and packaging/ show', () => {
+  const context = { now: () => new Date('2026-01-01T00:00:00Z'), log: silentLog }
+  const load: Readonly<Record<string, (path: string) => unknown>> = {
+    'ingot.yaml': (file) => loadConfig({ file, env: {} }),
+    'policy.yaml': (file) => openPolicy({ file }),
+    'tokens.yaml': (file) => openTokenAuthenticator(file, makePolicy(), context),
+  }
+  const whole = read('packaging/ingot.yaml')
+  const shown = [
+    whole,
+    whole.replaceAll(/^( *)#(?=[^ ])/gm, '$1'), // with what it leaves out
+    ...yamlOf(read('docs/operating.md')),
+  ]
+  for (const [index, yaml] of shown.entries())
+    it(`is one that the service takes: block ${index + 1}`, async () => {
+      const [, name = 'ingot.yaml'] = /^# (\w+\.yaml)$/m.exec(yaml) ?? []
+      const path = inTemp(`${index}-${name}`)
+      writeFileSync(path, yaml)
+      await load[name]?.(path)
+      assert.ok(load[name], `nobody reads ${name}`)
+    })
+
+  it('names only settings that there are', () => {
+    const page = read('docs/operating.md').replace(/^\| event \|.*?\n\n/ms, '')
+    const named = [...page.matchAll(/`((?:auth|cache|image|import|quotas|stores)(?:\.\w+)+)/g)]
+    const settings = SETTINGS.map(({ path }) => path.join('.'))
+    const unknown = named
+      .map(([, name = '']) => name)
+      .filter((name) => !settings.some((one) => one === name || one.startsWith(`${name}.`)))
+    assert.ok(named.length > 50)
+    assert.deepEqual(unknown, [])
+  })
+})
+
+describe('the commands that docs/http.md shows', () => {
+  const missing = ['curl', 'qemu-img'].filter((name) => findProgram(name) === undefined)
+  const skip = missing.length > 0 && `needs ${missing.join(', ')}`
+
+  it('do what the page says', { skip }, async () => {
+    const commands = [...read('docs/http.md').matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
+    const script = commands.map(([, text]) => text).join('')
+    assert.ok(commands.length > 3)
+    await makeSparseDisk(inTemp('disk.raw'), 8 * MiB)
+    const toQcow2 = ['convert', '-f', 'raw', '-O', 'qcow2', 'disk.raw', 'disk.qcow2']
+    await runTool(['qemu-img', ...toQcow2], { cwd: inTemp('') })
+    await using server = await openTestServer({ callers: {} })
+    const curl = `curl() { command curl --header 'X-Auth-Token: alice' "$@"; }`
+    const text = `set -euo pipefail; images=${server.url}; ${curl}; ${script}`
+    await runTool(['bash', '-c', text], { cwd: inTemp(''), timeoutMs: 120_000 })
+  })
+})
+
 describe('the parser that docs/formats.md shows', () => {
   it('reads what it says it reads, and refuses what it says it refuses', async () => {
     const [, code = ''] = /^```ts\n([\s\S]*?)^```$/m.exec(read('docs/formats.md')) ?? []
@@ -89,8 +150,8 @@ describe('the parser that docs/formats.md shows', () => {
 
 describe('links between pages', () => {
   it('lead to files that are there', () => {
-    for (const page of globSync('docs/**/*.md', { cwd: ROOT }))
-      for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:\s]+\.md)(?:#[^)]*)?\)/g))
+    for (const page of globSync(['README.md', 'docs/**/*.md'], { cwd: ROOT }))
+      for (const [, target = ''] of read(page).matchAll(/\]\(([^)#:\s]+\.\w+)(?:#[^)]*)?\)/g))
         assert.doesNotThrow(() => read(join(page, '..', target)), `${page} links to ${target}`)
   })
 })

@@ -58,13 +58,16 @@ printHeading(
   'The image service',
   `bench/image-service.ts ${process.argv.slice(2).join(' ')}`.trim(),
 )
-process.stdout.write('| | Ingot | Glance | × |\n| --- | --- | --- | ---: |\n')
+process.stdout.write('| | Ingot | Glance | × | × by CPU |\n| --- | --- | --- | ---: | ---: |\n')
 const bars: Bar[] = []
 for (const row of rows) {
   const [ours, theirs] = await measureInTurn(row, [own, row.alone ? undefined : other])
   if (ours === undefined) continue
-  const ratio = theirs === undefined ? '' : row.ratio(ours, theirs).toFixed(1)
-  const cells = [row.what, row.show(ours), theirs === undefined ? '' : row.show(theirs), ratio]
+  const cells = [
+    row.what,
+    row.show(ours),
+    ...(theirs === undefined ? ['', '', ''] : besides(row, ours, theirs)),
+  ]
   process.stdout.write(`| ${cells.join(' | ')} |\n`)
   bars.push(...row.bars(ours, theirs))
 }
@@ -80,6 +83,12 @@ function chosenRows(only: string | undefined): readonly Row[] {
       throw new Error(`--only ${key}: there are ${ROWS.map((one) => one.key).join(', ')}`)
     return row
   })
+}
+
+/** The cells of Glance, and how many times better Ingot is. */
+function besides(row: Row, ours: Figures, theirs: Figures): string[] {
+  const byCpu = row.cpu && (row.cpu(theirs) / row.cpu(ours)).toFixed(1)
+  return [row.show(theirs), row.ratio(ours, theirs).toFixed(1), byCpu ?? '']
 }
 
 function openBench(server: Server): Bench {

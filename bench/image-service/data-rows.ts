@@ -230,6 +230,7 @@ function throughputRow(key: string, what: string, measure: Row['measure']): Omit
     show: (figures) =>
       `${Math.round(speed(figures))} MiB/s, ${cpuPerGiB(figures).toFixed(2)} CPU s/GiB`,
     ratio: (ours, peer) => speed(ours) / speed(peer),
+    cpu: cpuPerGiB,
   }
 }
 
@@ -243,6 +244,7 @@ function importRow(key: string, what: string, quietS: number, measure: Row['meas
       return `${seconds.toFixed(1)} s (stage ${stageS.toFixed(1)}), ${cpuPerGiB(figures).toFixed(1)} CPU s/GiB, ${(written / GiB).toFixed(2)} GiB written`
     },
     ratio: (ours, peer) => secondsPerGiB(peer) / secondsPerGiB(ours),
+    cpu: cpuPerGiB,
     bars: (ours, peer) => {
       const ratio = (peer === undefined ? quietS : secondsPerGiB(peer)) / secondsPerGiB(ours)
       return [

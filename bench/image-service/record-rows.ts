@@ -71,6 +71,7 @@ function recordRow(
     show: ({ perS = 0, cpuMs = 0, p50Ms = 0, p99Ms = 0 }) =>
       `${count(perS)}/s, ${cpuMs.toFixed(3)} ms CPU each, p50 ${p50Ms.toFixed(1)}, p99 ${p99Ms.toFixed(1)} ms`,
     ratio: (ours, peer) => rate(ours) / rate(peer),
+    cpu: ({ cpuMs = NaN }) => cpuMs,
     bars: (ours, peer) => [timesBar(key, what, ours, peer)],
   }
 }

@@ -37,6 +37,8 @@ export interface Row {
   show(figures: Figures): string
   /** How many times better `ours` is. */
   ratio(ours: Figures, peer: Figures): number
+  /** Processor time of the server for one unit of the work; for busy machines, whose wall times say little. */
+  cpu?(figures: Figures): number
   /** `peer`: undefined when Glance did not take part. */
   bars(ours: Figures, peer: Figures | undefined): Bar[]
 }

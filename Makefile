@@ -1,5 +1,5 @@
 # The tasks of a checkout. `make first-image` and `make test` set up what they need by themselves.
-.PHONY: setup first-image test test-full fuzz check format docs bench
+.PHONY: setup setup-full first-image test test-full fuzz check format docs bench
 
 first-image: setup
 	@scripts/first-image
@@ -8,8 +8,8 @@ test: setup
 	@npm run --silent check
 	@npm run --silent test
 
-# Everything `make test` runs, and the slow suites that boot real guests in every way.
-test-full: setup
+# Everything `make test` runs, and the slow suites: real guests in every way, OpenStack's own clients.
+test-full: setup-full
 	@npm run --silent check
 	@INGOT_TEST_FULL=1 npm run --silent test
 
@@ -20,6 +20,9 @@ fuzz: setup
 
 setup:
 	@scripts/setup
+
+setup-full:
+	@scripts/setup --full
 
 check: setup
 	@npm run --silent check

@@ -143,14 +143,18 @@ const VALIDATION_DATA = {
   required: ['os_hash_algo', 'os_hash_value'],
 }
 
-/** The schema document of an image. */
+/**
+ * The schema document of an image. `stores` is not in it: python-glanceclient 4.1 makes a flag of each field,
+ * has a flag `--stores` of its own, and ends every command with "conflicting option string".
+ */
 export function imageDocument(formats: ImageFormats, site = BUILTIN_PROPERTIES): object {
+  const { stores: _, ...fields } = baseFields(formats)
   const custom = Object.entries(site.properties).map(
     ([name, field]) => [name, { ...field, is_base: false }] as const,
   )
   return {
     name: 'image',
-    properties: { ...Object.fromEntries(custom), ...baseFields(formats) },
+    properties: { ...Object.fromEntries(custom), ...fields },
     additionalProperties: { type: TEXT },
     ...(site.required.length > 0 && { required: site.required }),
     links: [

@@ -108,6 +108,7 @@ class Refusal extends Error {
 }
 
 const UNAUTHORIZED = 'The request you have made requires authentication.'
+const FORBIDDEN = 'You are not authorized to perform the requested action.'
 
 /** Starts one on a free port of this host. `now`: for tokens that end when a test says so. */
 export async function openFakeKeystone(now: () => Date = () => new Date()): Promise<FakeKeystone> {
@@ -213,7 +214,10 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
     if (keystone.away === 'error') throw new Refusal(503, 'The service is away')
     if (keystone.away === 'gone') return void request.socket.destroy()
     if (keystone.away === 'silent') return
-    if (route === 'GET /v3') return send(response, 200, { version: { id: 'v3.14' } })
+    if (/^GET \/v3\/?$/.test(route)) {
+      const links = [{ rel: 'self', href: `${url}/v3/` }]
+      return send(response, 200, { version: { id: 'v3.14', status: 'stable', links } })
+    }
     const withCatalogue = !searchParams.has('nocatalog')
     if (route === 'POST /v3/auth/tokens') {
       const { auth } = (await jsonOf(request)) as { auth: WireAuth }
@@ -230,7 +234,7 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
       const isOwn = subject === header(request, 'x-auth-token')
       const roles = rolesOf(asker)
       if (!isOwn && !roles.includes('admin') && !roles.includes('service'))
-        throw new Refusal(403, 'You are not authorized to perform the requested action.')
+        throw new Refusal(403, FORBIDDEN)
       if (!token) throw new Refusal(404, 'Could not find token.')
       if (request.method === 'DELETE') {
         tokens.delete(subject)
@@ -239,10 +243,20 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
       const shown = describe(token, withCatalogue)
       return send(response, 200, shown, { 'x-subject-token': subject })
     }
+    if (pathname.startsWith('/v3/projects')) {
+      if (!rolesOf(asker).includes('admin')) throw new Refusal(403, FORBIDDEN)
+      const [, id] = /^\/v3\/projects\/(.+)$/.exec(pathname) ?? []
+      if (id === undefined) {
+        const named = projects.filter(({ name }) => [null, name].includes(searchParams.get('name')))
+        return send(response, 200, { projects: named.map(placed), links: {} })
+      }
+      const project = projects.find((one) => one.id === id)
+      if (!project) throw new Refusal(404, `Could not find project: ${id}.`)
+      return send(response, 200, { project: placed(project) })
+    }
     if (route === 'GET /v3/limits' || route === 'GET /v3/registered_limits') {
       const mayRead = asker.scope.system ?? rolesOf(asker).includes('admin')
-      if (!mayRead)
-        throw new Refusal(403, 'You are not authorized to perform the requested action.')
+      if (!mayRead) throw new Refusal(403, FORBIDDEN)
       return send(response, 200, limitRows(route.endsWith('/limits'), searchParams))
     }
     throw new Refusal(404, 'Could not find anything there.')

@@ -13,13 +13,14 @@ import { ingest, type Ingested } from '../images/ingest.ts'
 import type { Lease } from '../tasks/task.ts'
 import { ingestWishes } from './choose-steps.ts'
 import { type Described, describeData } from './_describe.ts'
+import { formatsOf } from './_formats-of.ts'
 import type { ImportParts } from './_ground.ts'
 import { type ImportJob, jobOf, objectsOf } from './_import-job.ts'
 import { dropStaged } from './_drop-staged.ts'
 import { inParallel } from './_in-parallel.ts'
 import { failedStores, locked, unlocked } from './_lock.ts'
 import { Moved } from './_moved.ts'
-import type { ArrivingData, ImportMethod, MethodScene, StoredObject } from './method.ts'
+import type { ImportMethod, MethodScene, StoredObject } from './method.ts'
 import { copyImage } from './methods/copy-image.ts'
 import { readObject } from './_read-object.ts'
 import { readSecret, SECRET } from './_secret.ts'
@@ -132,7 +133,7 @@ class ImportRun {
       }
       const [store] = this.#left
       if (store === undefined) throw this.#noneLeft()
-      const formats = this.#formatsOf(image, data)
+      const formats = formatsOf(image, data, this.#ground.config.image)
       const found = await this.#orFail(store, async () => {
         const object = await this.#newObject(store)
         const ingested = await ingest(
@@ -155,20 +156,6 @@ class ImportRun {
       })
       if (found !== undefined) return found
     }
-  }
-
-  /** What data that arrives is: as its source says, else as the image does. Fails with FORMAT_MISMATCH. */
-  #formatsOf(image: Image, { formats }: ArrivingData) {
-    const diskFormat = formats?.diskFormat ?? image.diskFormat ?? 'raw'
-    const containerFormat = formats?.containerFormat ?? image.containerFormat ?? 'bare'
-    const { disk_formats: disks, container_formats: containers } = this.#ground.config.image
-    if (disks.includes(diskFormat) && containers.includes(containerFormat))
-      return { diskFormat, containerFormat }
-    throw new Failure(
-      'FORMAT_MISMATCH',
-      `the data is ${diskFormat} in ${containerFormat}, and images here cannot be`,
-      { details: { diskFormat, containerFormat } },
-    )
   }
 
   #standing(object: StoredObject, { size, hashAlgorithm, hashValue }: Ingested | Image): Standing {

@@ -21,6 +21,12 @@ const IDLE_IN_TRANSACTION_MS = 30_000
 /** A row in the way may be one that was not to be seen; if it is still there, it is really in the way. */
 const DUPLICATE_RUNS = 3
 
+const SETTINGS = [
+  'default_transaction_read_only=on', // who writes says so
+  'jit=off', // to compile a query takes longer than any query of ours
+  'random_page_cost=1.1', // what we ask for by an index is in memory, or on a disk without arms
+]
+
 const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE'
 
 /** Whole numbers are numbers here, and so are their sums, which PostgreSQL has as `numeric`. */
@@ -54,7 +60,7 @@ export class PostgresDatabase implements Migratable {
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       keepAlive: true,
       application_name: 'ingot',
-      options: '-c default_transaction_read_only=on', // who writes says so
+      options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
       types: { getTypeParser: parserOf },
     })
     const tell = (error: Error) => log.warn('database.connection-lost', { reason: error.message })

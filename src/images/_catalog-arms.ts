@@ -1,92 +1,109 @@
 /**
  * Which records a viewer sees, as arms: own ones, public ones, those shared with it. One condition with OR
- * would find them by no index, so each arm is asked for its own page, and the pages are merged.
+ * would find them by no index, so each arm is a trail of its own, in the order that is asked for.
  */
-import type { DatabaseKind } from '../database/database.ts'
-import { type Find, hint, PRIMARY_KEY } from './_catalog-filter.ts'
 import type { Values } from './_catalog-sort.ts'
-import type { ImageFilter, SortKey, Viewer } from './catalog.ts'
+import { PRIMARY_KEY, type Trail } from './_catalog-trail.ts'
+import type { ImageFilter, ImageQuery, SortKey, Viewer } from './catalog.ts'
 import type { MemberStatus, Visibility } from './image.ts'
 
 /** Keys in whose order an owner's, public and community images have indexes of their own. */
 const MAIN_KEYS: readonly SortKey[] = ['created_at', 'updated_at', 'name', 'size']
+const ALL = () => ''
 
 export interface Arm {
-  /** A condition on the record `i`. */
-  condition(values: Values): string
-  /** The index that has this arm, and not much else, in the order of a key. */
-  indexFor(key: SortKey): string | undefined
-  /** Finds the ids of this arm: a `select` of `id`. Undefined: that is no way to find few. */
-  readonly find?: Find
-  /** It is found by rows of members (`m`) that have one of these statuses. */
-  readonly members?: {
-    readonly condition: (values: Values) => string
-    readonly statuses: readonly MemberStatus[]
-  }
+  /** As a condition on the record `i`. */
+  seen(values: Values): string
+  /** In the order of a key. */
+  trails(key: SortKey): Trail[]
+  /** In no order, where that may be much shorter. */
+  readonly unordered?: readonly Trail[]
 }
 
 /** The arms. An image is in two of them at most. */
-export function armsOf(viewer: Viewer, filter: ImageFilter, kind: DatabaseKind): Arm[] {
+export function armsOf({ viewer, filter }: ImageQuery): Arm[] {
   const { visibility } = filter
   const { project } = viewer
   if (viewer.all) return [everything(project, filter)]
-  const arms: Arm[] = []
-  const isAskedFor = (one: ImageFilter['visibility']) => visibility === one || visibility === 'all'
-  if (project !== null) arms.push(ownedBy(project, kind, visibility))
-  if (isAskedFor('public') || visibility === undefined) arms.push(ofVisibility('public', kind))
-  if (isAskedFor('community')) arms.push(ofVisibility('community', kind))
-  if (project !== null && (isAskedFor('shared') || visibility === undefined))
-    arms.push(sharedWith(project, filter.memberStatus ?? 'accepted'))
-  return arms
+  const isAskedFor = (...those: ImageFilter['visibility'][]) =>
+    visibility === 'all' || those.includes(visibility)
+  return [
+    ...(project === null ? [] : [ownedBy(project, filter)]),
+    ...(isAskedFor('public', undefined) ? [ofVisibility('public', filter)] : []),
+    ...(isAskedFor('community') ? [ofVisibility('community', filter)] : []),
+    ...(project !== null && isAskedFor('shared', undefined) ? [sharedWith(project, filter)] : []),
+  ]
+}
+
+/** Who is seen, by any of the arms. */
+export function seenByAny(viewer: Viewer, filter: ImageFilter, values: Values): string {
+  const arms = armsOf({ viewer, filter, sort: [], limit: 0 }).map((arm) => `(${arm.seen(values)})`)
+  return arms.length === 0 ? '1 = 0' : `(${arms.join(' or ')})`
 }
 
 /** All there is; of community images those of others must be asked for. */
-function everything(project: string | null, { visibility, owner }: ImageFilter): Arm {
-  const family =
-    owner !== undefined
-      ? 'owner_'
-      : visibility === 'public' || visibility === 'community'
-        ? `${visibility}_`
-        : ''
+function everything(project: string | null, filter: ImageFilter): Arm {
+  const { visibility, owner } = filter
+  const seen = (values: Values) => {
+    if (visibility !== undefined) return isOf(visibility)
+    const own = project === null ? '' : ` or i.owner = ${values.add(project)}`
+    return `(i.visibility <> 'community'${own})`
+  }
   return {
-    condition(values) {
-      if (visibility !== undefined) return isOf(visibility)
-      const own = project === null ? '' : ` or i.owner = ${values.add(project)}`
-      return `(i.visibility <> 'community'${own})`
+    seen,
+    trails: (key) => {
+      if (MAIN_KEYS.includes(key)) {
+        if (owner !== undefined) return [ofOwner(owner, key, filter, seen)]
+        if (visibility === 'public' || visibility === 'community')
+          return [open(visibility, key, filter, seen)]
+      }
+      return [globalTrail(key, filter, seen)]
     },
-    indexFor: (key) => (family === '' ? globalIndex(key) : mainIndex(family, key)),
   }
 }
 
-function ownedBy(owner: string, kind: DatabaseKind, visibility: ImageFilter['visibility']): Arm {
+function ownedBy(owner: string, filter: ImageFilter): Arm {
+  const isVisible = isOf(filter.visibility ?? 'all')
   return {
-    condition: (values) => `i.owner = ${values.add(owner)} and ${isOf(visibility ?? 'all')}`,
-    indexFor: (key) => mainIndex('owner_', key),
-    find: (values) =>
-      `select id from images${hint(kind, 'images_owner_created_at')} where owner = ${values.add(owner)}`,
+    seen: (values) => `i.owner = ${values.add(owner)} and ${isVisible}`,
+    trails: (key) =>
+      MAIN_KEYS.includes(key)
+        ? [ofOwner(owner, key, filter, () => isVisible)]
+        : [globalTrail(key, filter, (values) => `i.owner = ${values.add(owner)} and ${isVisible}`)],
+    unordered: [ofOwner(owner, 'created_at', filter, () => isVisible)],
   }
 }
 
-function ofVisibility(visibility: 'public' | 'community', kind: DatabaseKind): Arm {
+function ofVisibility(visibility: 'public' | 'community', filter: ImageFilter): Arm {
+  const seen = () => isOf(visibility)
   return {
-    condition: () => isOf(visibility),
-    indexFor: (key) => mainIndex(`${visibility}_`, key),
-    find: () =>
-      `select id from images${hint(kind, `images_${visibility}_created_at`)} where visibility = '${visibility}'`,
+    seen,
+    trails: (key) =>
+      MAIN_KEYS.includes(key)
+        ? [open(visibility, key, filter, seen)]
+        : [globalTrail(key, filter, seen)],
+    unordered: [open(visibility, 'created_at', filter, seen)],
   }
 }
 
-function sharedWith(project: string, status: MemberStatus | 'all'): Arm {
+function sharedWith(project: string, filter: ImageFilter): Arm {
+  const status = filter.memberStatus ?? 'accepted'
   const statuses: MemberStatus[] = status === 'all' ? ['accepted', 'pending', 'rejected'] : [status]
-  const isIn = `m.status in (${statuses.map((one) => `'${one}'`).join(', ')})`
-  const isIts = (values: Values) => `m.member = ${values.add(project)}`
+  const isIn = statuses.map((one) => `'${one}'`).join(', ')
+  const seen = (values: Values) =>
+    `i.visibility = 'shared' and (select count(*) from image_members m where m.image_id = i.id and m.member = ${values.add(project)} and m.status in (${isIn})) > 0`
+  const unordered = statuses.map((one): Trail => ({
+    table: 'image_members',
+    index: 'image_members_member',
+    key: 'created_at',
+    entries: (values) => `member = ${values.add(project)} and status = '${one}'`,
+    seen: () => isOf('shared'),
+    filter,
+  }))
   return {
-    condition: (values) =>
-      `i.visibility = 'shared' and (select count(*) from image_members m where m.image_id = i.id and ${isIts(values)} and ${isIn}) > 0`,
-    indexFor: () => undefined,
-    find: (values) =>
-      `select m.image_id as id from image_members m where ${isIts(values)} and ${isIn}`,
-    members: { condition: isIts, statuses },
+    seen,
+    trails: (key) => (key === 'created_at' ? unordered : [globalTrail(key, filter, seen)]),
+    unordered,
   }
 }
 
@@ -94,11 +111,37 @@ function isOf(visibility: Visibility | 'all'): string {
   return visibility === 'all' ? '1 = 1' : `i.visibility = '${visibility}'`
 }
 
-/** The index that has all images in the order of a key. */
-export function globalIndex(key: SortKey): string {
-  return key === 'id' ? PRIMARY_KEY : `images_${key}`
+function ofOwner(owner: string, key: SortKey, filter: ImageFilter, seen: Trail['seen']): Trail {
+  return {
+    table: 'images',
+    index: `images_owner_${key}`,
+    key,
+    entries: (values) => `owner = ${values.add(owner)}`,
+    seen,
+    filter,
+  }
 }
 
-function mainIndex(family: string, key: SortKey): string | undefined {
-  return MAIN_KEYS.includes(key) ? `images_${family}${key}` : undefined
+/** Public or community images. */
+function open(
+  visibility: 'public' | 'community',
+  key: SortKey,
+  filter: ImageFilter,
+  seen: Trail['seen'],
+): Trail {
+  const family = key === 'created_at' ? 'visibility' : visibility
+  return {
+    table: 'images',
+    index: `images_${family}_${key}`,
+    key,
+    entries: () => `visibility = '${visibility}'`,
+    seen,
+    filter,
+  }
+}
+
+/** All images in the order of a key. */
+function globalTrail(key: SortKey, filter: ImageFilter, seen: Trail['seen']): Trail {
+  const index = key === 'id' ? PRIMARY_KEY : `images_${key}`
+  return { table: 'images', index, key, entries: ALL, seen, filter }
 }

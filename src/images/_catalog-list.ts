@@ -1,225 +1,158 @@
 /**
- * A page of a listing, by the work of a page. What is asked for first is only which records are on it (id and
- * revision), in one statement; then those that are not known yet are read.
+ * How a listing is answered.
  *
- * There are two ways to a page. If some condition, or arm, holds for few images only, those are found by its
- * index and sorted. Else the records are walked in the order asked for, by an index that has them so, until
- * the page is full: as no condition is a rare one, that is soon.
+ * A page is the first records, in the order asked for, that the viewer may see and the filter lets through.
+ * What is looked for is which they are, by id and revision; those that are not known yet are read then.
+ *
+ * Records are only looked at along trails (`_catalog-trail.ts`): indexes, walked from one end, by one window
+ * of entries in each statement. No statement takes long, and others have their turn between two.
+ *
+ * 1. First the arms of the viewer (`_catalog-arms.ts`) are walked: what it may see, in the order asked for.
+ *    Most pages are full after one window, or there is no more.
+ * 2. If not, few records fit, or none near by. Each condition of the filter that has an index is a way
+ *    (`_catalog-ways.ts`) to all that fulfil it. How long these are is counted, up to what is few.
+ *    - The shortest is walked to its end, if it is a short one.
+ *    - Else, if a way has its records in the order asked for (all but a few have, in that of creation, the
+ *      default), arms and way are walked in turn: whichever fills the page first.
+ *    - Else the arms are walked on alone.
+ * 3. Whenever as many were looked at as were few, four times as many are few, and ways are counted again.
+ *
+ * So a page costs what the better of the two costs, the walk in order and the search, but for a small factor;
+ * whatever is in the catalog, and without any statistics of it.
  */
-import { CompiledQuery, type Kysely } from 'kysely'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { CompiledQuery } from 'kysely'
 import type { DatabaseKind } from '../database/database.ts'
-import { type Arm, armsOf, globalIndex } from './_catalog-arms.ts'
-import { conditionsOf, type Find, hint, waysToFind } from './_catalog-filter.ts'
+import { type Arm, armsOf } from './_catalog-arms.ts'
 import type { KnownImages } from './_catalog-known.ts'
-import { orderBy, runsBehind, Values, wholeSort } from './_catalog-sort.ts'
-import type { CatalogTables, ImageRow } from './_catalog-tables.ts'
-import type { ImageQuery, Sort, SortKey } from './catalog.ts'
+import { Values, wholeSort } from './_catalog-sort.ts'
+import type { ImageRow } from './_catalog-tables.ts'
+import { countOf, type Entry, orderOf, type Trail } from './_catalog-trail.ts'
+import { type Question, type Reader, Walk } from './_catalog-walk.ts'
+import { type Way, waysOf } from './_catalog-ways.ts'
+import type { ImageQuery } from './catalog.ts'
 import type { Image } from './image.ts'
 
-/** So many images at most are found and sorted; a page out of more is found in walking. */
-export const FEW: Readonly<Record<DatabaseKind, number>> = { sqlite: 10_000, postgres: 4000 }
-
-type Reader = Pick<Kysely<CatalogTables>, 'executeQuery'>
-
-interface Found {
-  id: string
-  revision: number
+/** How many entries are looked at. */
+export interface Pace {
+  /** In the first window, beside those that fill the page. */
+  readonly first: number
+  /** In each window after it. */
+  readonly next: number
+  /** A way that has not more is a short one. */
+  readonly few: number
+  /** An arm that has not more need not be in the order asked for, which would be that of all images. */
+  readonly fewest: number
 }
+
+export const PACES: Readonly<Record<DatabaseKind, Pace>> = {
+  sqlite: { first: 500, next: 2000, few: 5000, fewest: 1000 },
+  postgres: { first: 500, next: 2000, few: 5000, fewest: 1000 },
+}
+const MORE = 4
 
 export async function listImages(
   db: Reader,
   kind: DatabaseKind,
   known: KnownImages,
   query: ImageQuery,
-  few: number = FEW[kind],
+  pace: Pace,
 ): Promise<Image[]> {
-  const page = await preparePage(db, kind, query, few)
-  if (page.arms.length === 0) return []
-  const values = new Values(kind)
-  const text =
-    page.few === undefined ? textByArms(page, values) : textByFew(page, page.few, page.arms, values)
-  const { rows } = await db.executeQuery<Found>(CompiledQuery.raw(text, values.list))
-  return await readImages(db, kind, known, firstOf(rows, query.limit))
+  const question = { db, kind, query, sort: wholeSort(query.sort) }
+  const page = query.limit === 0 ? [] : await findPage(question, pace)
+  return await readImages(db, kind, known, page)
 }
 
-/** What is known of a page before it is asked for. */
-interface Page {
-  readonly kind: DatabaseKind
-  readonly query: ImageQuery
-  readonly sort: readonly Sort[]
-  readonly key: SortKey
-  readonly arms: readonly Arm[]
-  /** How many are few. */
-  readonly limit: number
-  /** Finds, by a condition of the filter that holds for few, all that match. */
-  readonly few: Find | undefined
-  /** Arms that hold few. */
-  readonly fewArms: ReadonlySet<Arm>
-}
-
-/** Looks which conditions and arms hold for few; for what is walked in any case it does not look. */
-async function preparePage(
-  db: Reader,
-  kind: DatabaseKind,
-  query: ImageQuery,
-  limit: number,
-): Promise<Page> {
-  const sort = wholeSort(query.sort)
-  const key = sort[0]?.key ?? 'id'
-  const arms = armsOf(query.viewer, query.filter, kind)
-  const unordered = arms.filter(
-    (arm) => arm.indexFor(key) === undefined && !(arm.members && isByCreation(sort)),
-  )
-  const finds = [
-    ...waysToFind(query.filter, kind).map((find) => ({ find, arm: undefined })),
-    ...unordered.flatMap((arm) => (arm.find === undefined ? [] : [{ find: arm.find, arm }])),
-  ]
-  const counts = await countFew(
-    db,
-    kind,
-    finds.map(({ find }) => find),
-    limit,
-  )
-  const few = finds
-    .map((one, n) => ({ ...one, count: counts[n] ?? Infinity }))
-    .filter(({ count }) => count <= limit)
-    .toSorted((a, b) => a.count - b.count)
-  return {
-    kind,
-    query,
-    sort,
-    key,
-    arms,
-    limit,
-    few: few.find(({ arm }) => arm === undefined)?.find,
-    fewArms: new Set(few.flatMap(({ arm }) => arm ?? [])),
+async function findPage(question: Question, pace: Pace): Promise<readonly Entry[]> {
+  const { query } = question
+  const arms = new Walk(question, await trailsOfArms(question, pace))
+  if (await arms.goOn(query.limit + pace.first)) return arms.page
+  const ways = waysOf(query, question.sort)
+  const walks = new Map<Way, Walk>()
+  for (let { few } = pace; ; few *= MORE) {
+    const found = await bestOf(question, ways, few)
+    const rivals = [arms]
+    if (found !== undefined) {
+      const walk = walks.get(found.way) ?? new Walk(question, found.way)
+      walks.set(found.way, walk)
+      if (found.isShort) rivals.splice(0, 1, walk)
+      else rivals.push(walk)
+    }
+    const patience = found?.isShort === true ? Infinity : few
+    for (let seen = 0; seen < patience; seen += pace.next)
+      for (const walk of rivals) {
+        await nextTurn()
+        if (await walk.goOn(pace.next)) return walk.page
+      }
   }
 }
 
-/** How many each of them finds; what is more than few is not counted to its end. */
-async function countFew(
-  db: Reader,
-  kind: DatabaseKind,
-  finds: readonly Find[],
-  limit: number,
-): Promise<number[]> {
-  if (finds.length === 0) return []
-  const values = new Values(kind)
-  const counts = finds.map(
-    (find, n) => `(select count(*) from (${find(values)} limit ${limit + 1}) as f${n}) as n${n}`,
+/** The trails of all arms; one that has few images need not have them in the order asked for. */
+async function trailsOfArms(question: Question, pace: Pace): Promise<Trail[]> {
+  const { query, sort } = question
+  const key = sort[0]?.key ?? 'id'
+  const arms = armsOf(query).map((arm) => ({ arm, trails: arm.trails(key) }))
+  const short = new Set<Arm>()
+  const doubtful = arms.filter(({ arm, trails }) => arm.unordered && !trails.some(isNarrow))
+  const counts = await countWays(
+    question,
+    doubtful.map(({ arm }) => arm.unordered ?? []),
+    pace.fewest,
   )
+  for (const [n, { arm }] of doubtful.entries()) if ((counts[n] ?? 0) <= pace.fewest) short.add(arm)
+  return arms.flatMap(({ arm, trails }) => (short.has(arm) ? (arm.unordered ?? []) : trails))
+}
+
+/** Whether a trail goes by entries of its own, not by those of all images. */
+function isNarrow(trail: Trail): boolean {
+  return trail.entries(new Values('sqlite')) !== ''
+}
+
+/** The best way: the shortest, if it is a short one, else one that has the order asked for. */
+async function bestOf(
+  question: Question,
+  ways: readonly Way[],
+  few: number,
+): Promise<{ way: Way; isShort: boolean } | undefined> {
+  const counts = await countWays(question, ways, few)
+  const counted = ways
+    .map((way, n) => ({ way, count: counts[n] ?? Infinity }))
+    .toSorted((a, b) => a.count - b.count)
+  const [shortest] = counted
+  if (shortest !== undefined && shortest.count <= few) return { way: shortest.way, isShort: true }
+  const ordered = ways.find((way) => way.every((trail) => orderOf(trail, question.sort) !== 'none'))
+  return ordered && { way: ordered, isShort: false }
+}
+
+/** How many entries each way has; what is more than few is not counted to its end. */
+async function countWays(
+  { db, kind }: Question,
+  ways: readonly Way[],
+  few: number,
+): Promise<number[]> {
+  if (ways.length === 0) return []
+  const values = new Values(kind)
+  const counts = ways.map((way, n) => {
+    const sum = way.map((trail) => countOf(trail, kind, few + 1, values)).join(' + ')
+    return `${sum || '0'} as n${n}`
+  })
   const { rows } = await db.executeQuery<Record<string, number>>(
     CompiledQuery.raw(`select ${counts.join(', ')}`, values.list),
   )
-  return finds.map((_, n) => rows[0]?.[`n${n}`] ?? Infinity)
+  return ways.map((_, n) => rows[0]?.[`n${n}`] ?? Infinity)
 }
 
-/** The page out of few, of any of the arms. */
-function textByFew(page: Page, find: Find, arms: readonly Arm[], values: Values): string {
-  const { kind, query, sort } = page
-  const inArms = arms.map((arm) => `(${arm.condition(values)})`)
-  const runs = runsBehind(sort, query.after, values, onRecord)
-  const conditions = [
-    'i.id = f.id',
-    `(${inArms.join(' or ')})`,
-    ...conditionsOf(query.filter, kind, values),
-    ...(query.after === undefined ? [] : [`(${runs.map((run) => `(${run})`).join(' or ')})`]),
-  ]
-  // a cross join, since SQLite keeps its order
-  return (
-    `select ${columns(sort)} from (${find(values)} limit ${page.limit}) as f cross join images i ` +
-    `where ${conditions.join(' and ')} ${orderBy(sort, kind, onRecord)} limit ${query.limit}`
-  )
-}
-
-/** The page out of the pages of all arms. */
-function textByArms(page: Page, values: Values): string {
-  const { kind, sort, arms, query } = page
-  const parts = arms.flatMap((arm) => textsOfArm(page, arm, values))
-  if (parts.length === 1) return parts[0] ?? ''
-  const united = parts.map((part, n) => `select * from (${part}) as p${n}`).join(' union all ')
-  const limit = arms.length > 1 ? 2 * query.limit : query.limit // an image may come twice
-  return `${united} ${orderBy(sort, kind)} limit ${limit}`
-}
-
-function textsOfArm(page: Page, arm: Arm, values: Values): string[] {
-  if (page.fewArms.has(arm) && arm.find) return [textByFew(page, arm.find, [arm], values)]
-  if (arm.members && isByCreation(page.sort)) return textsByMembers(page, arm.members, values)
-  const { kind, query, sort, key } = page
-  const from = `from images i${hint(kind, arm.indexFor(key) ?? globalIndex(key))}`
-  return runsBehind(sort, query.after, values, onRecord).map((run) => {
-    const conditions = [arm.condition(values), ...conditionsOf(query.filter, kind, values), run]
-    return (
-      `select ${columns(sort)} ${from} where ${conditions.filter(Boolean).join(' and ')} ` +
-      `${orderBy(sort, kind, onRecord)} limit ${query.limit}`
-    )
-  })
-}
-
-/** Walks the images that are shared with a project in the order of their creation. */
-function textsByMembers(
-  { kind, query, sort }: Page,
-  members: NonNullable<Arm['members']>,
-  values: Values,
-): string[] {
-  const from = `from image_members m${hint(kind, 'image_members_member')} cross join images i`
-  return members.statuses.flatMap((status) =>
-    runsBehind(sort, query.after, values, onMember).map((run) => {
-      const conditions = [
-        members.condition(values),
-        `m.status = '${status}'`,
-        run,
-        'i.id = m.image_id',
-        `i.visibility = 'shared'`,
-        ...conditionsOf(query.filter, kind, values),
-      ]
-      return (
-        `select ${columns(sort)} ${from} where ${conditions.filter(Boolean).join(' and ')} ` +
-        `${orderBy(sort, kind, onMember)} limit ${query.limit}`
-      )
-    }),
-  )
-}
-
-function isByCreation(sort: readonly Sort[]): boolean {
-  return sort.length === 2 && sort[0]?.key === 'created_at'
-}
-
-/** The two keys that rows of members have, too. */
-function onMember(key: SortKey): string {
-  return key === 'id' ? 'm.image_id' : 'm.image_created_at'
-}
-
-function onRecord(key: SortKey): string {
-  return `i.${key}`
-}
-
-function columns(sort: readonly Sort[]): string {
-  const keys = sort.flatMap(({ key }) => (key === 'id' ? [] : [onRecord(key)]))
-  return ['i.id', 'i.revision', ...keys].join(', ')
-}
-
-/** The first `limit`, each once. */
-function firstOf(rows: readonly Found[], limit: number): Found[] {
-  const first: Found[] = []
-  for (const row of rows) {
-    if (first.length === limit) break
-    if (first.at(-1)?.id !== row.id) first.push(row) // who comes twice comes one after the other
-  }
-  return first
-}
-
-/** Their records; who was deleted in this moment is left out. */
+/** The records; who was deleted in this moment is left out. */
 async function readImages(
   db: Reader,
   kind: DatabaseKind,
   known: KnownImages,
-  found: readonly Found[],
+  found: readonly Entry[],
 ): Promise<Image[]> {
   const images = new Map<string, Image>()
   const missing: string[] = []
   for (const { id, revision } of found) {
-    const image = known.get(id, revision)
+    const image = known.get(id, revision ?? 0)
     if (image === undefined) missing.push(id)
     else images.set(id, image)
   }

@@ -21,7 +21,12 @@ export class Values {
 
 const NEWEST_FIRST: Sort = { key: 'created_at', direction: 'desc' }
 /** Keys that may be null. */
-const NULLABLE = new Set<SortKey>(['name', 'container_format', 'disk_format', 'size'])
+export const NULLABLE: ReadonlySet<SortKey> = new Set([
+  'name',
+  'container_format',
+  'disk_format',
+  'size',
+])
 
 /** All that decides about the order: ends with `id`, names no key twice. */
 export function wholeSort(sort: readonly Sort[]): readonly Sort[] {
@@ -65,44 +70,53 @@ export function orderBy(
   return `order by ${sort.map(one).join(', ')}`
 }
 
-/**
- * What is behind `after`, as conditions of which each finds a run of the order by an index: none has an OR in
- * it. The runs follow each other, and no image is in two. Without `after`: one that holds for all.
- */
-export function runsBehind(
-  sort: readonly Sort[],
-  after: Image | undefined,
-  values: Values,
-  columnOf: (key: SortKey) => string = (key) => key,
-): string[] {
-  if (after === undefined) return ['']
-  const runs: string[] = []
-  // the longest way in common with `after` first
-  for (let common = sort.length - 1; common >= 0; common--) {
+/** What is behind `after` in the order, as a condition on the record `i`. */
+export function isBehind(sort: readonly Sort[], after: Image, values: Values): string {
+  const ways: string[] = []
+  for (const [n, { key, direction }] of sort.entries()) {
     const same = sort
-      .slice(0, common)
-      .map(({ key }) => isSame(columnOf(key), sortValue(after, key), values))
-    for (const behind of behindOne(sort[common] ?? NEWEST_FIRST, after, values, columnOf))
-      runs.push([...same, behind].join(' and '))
+      .slice(0, n)
+      .map((one) => isSame(`i.${one.key}`, sortValue(after, one.key), values))
+    const behind = isBehindOne(key, direction, sortValue(after, key), values)
+    if (behind !== '') ways.push([...same, behind].join(' and '))
   }
-  return runs
+  return `(${ways.map((way) => `(${way})`).join(' or ')})`
 }
 
 function isSame(column: string, value: string | number | null, values: Values): string {
   return value === null ? `${column} is null` : `${column} = ${values.add(value)}`
 }
 
-function behindOne(
-  { key, direction }: Sort,
-  after: Image,
+/** Empty: nothing is. */
+function isBehindOne(
+  key: SortKey,
+  direction: Sort['direction'],
+  value: string | number | null,
   values: Values,
-  columnOf: (key: SortKey) => string,
-): string[] {
-  const column = columnOf(key)
-  const value = sortValue(after, key)
+): string {
+  const column = `i.${key}`
   if (direction === 'asc')
-    return [value === null ? `${column} is not null` : `${column} > ${values.add(value)}`]
-  if (value === null) return []
+    return value === null ? `${column} is not null` : `${column} > ${values.add(value)}`
+  if (value === null) return ''
   const less = `${column} < ${values.add(value)}`
-  return NULLABLE.has(key) ? [less, `${column} is null`] : [less]
+  return NULLABLE.has(key) ? `(${less} or ${column} is null)` : less
+}
+
+type Sorted = Partial<Record<SortKey, string | number | null>>
+
+/** The order of two records as the database has it: nothing before all values, texts by their bytes. */
+export function compare(a: Sorted, b: Sorted, sort: readonly Sort[]): number {
+  for (const { key, direction } of sort) {
+    const order = compareValues(a[key] ?? null, b[key] ?? null)
+    if (order !== 0) return direction === 'asc' ? order : -order
+  }
+  return 0
+}
+
+function compareValues(a: string | number | null, b: string | number | null): number {
+  if (a === b) return 0
+  if (a === null || b === null) return a === null ? -1 : 1
+  if (typeof a === 'string' && typeof b === 'string')
+    return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : 1
 }

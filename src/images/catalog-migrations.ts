@@ -7,6 +7,8 @@ import type { DatabaseKind, Migration } from '../database/database.ts'
 const MAIN_KEYS = ['created_at', 'updated_at', 'name', 'size']
 /** Keys that have one for all images only. */
 const OTHER_KEYS = ['status', 'container_format', 'disk_format']
+/** Of these, images with one value are found in the order of their creation, by which listings go by default. */
+const FOUND_BY = ['owner', 'visibility', 'status', 'name', 'checksum', 'hash_value']
 
 export const catalogMigrations: readonly Migration[] = [
   {
@@ -98,7 +100,13 @@ async function createIndexes(db: Kysely<never>, kind: DatabaseKind): Promise<voi
   const sorted = (key: string) => `${key}${kind === 'postgres' ? ' nulls first' : ''}, id`
   for (const key of [...MAIN_KEYS, ...OTHER_KEYS])
     await create(`images_${key}`, `images (${sorted(key)})`)
-  for (const key of MAIN_KEYS) {
+  for (const key of FOUND_BY)
+    await create(
+      `images_${key}_created_at`,
+      `images (${key}, ${sorted('created_at')})`,
+      key === 'checksum' || key === 'hash_value' ? `${key} is not null` : '',
+    )
+  for (const key of MAIN_KEYS.filter((one) => one !== 'created_at')) {
     await create(`images_owner_${key}`, `images (owner, ${sorted(key)})`)
     for (const visibility of ['public', 'community'])
       await create(
@@ -108,8 +116,6 @@ async function createIndexes(db: Kysely<never>, kind: DatabaseKind): Promise<voi
       )
   }
   await create('images_usage', 'images (owner, status, busy, stored_size, staged_size)')
-  await create('images_checksum', 'images (checksum)', 'checksum is not null')
-  await create('images_hash_value', 'images (hash_value)', 'hash_value is not null')
   await create('images_hidden', 'images (created_at, id)', 'hidden = 1')
   await create('images_protected', 'images (created_at, id)', 'protected = 1')
   await create('image_members_member', 'image_members (member, status, image_created_at, image_id)')

@@ -390,8 +390,8 @@ for (const { kind, skip, address } of kinds)
       const all = [...stored, ...hidden]
       assert.equal(all.length, images.length)
       await fc.assert(
-        fc.asyncProperty(anyQuery, fc.constantFrom(0, 20, 5000), async (query, few) => {
-          const reader = openCatalog(database, { now: () => now }, few)
+        fc.asyncProperty(anyQuery, fc.constantFrom(...PACES), async (query, pace) => {
+          const reader = openCatalog(database, { now: () => now }, pace)
           const expected = byHand(all, members, query)
           const paged: Image[] = []
           for (;;) {
@@ -424,6 +424,14 @@ const FORMATS = [null, 'raw', 'qcow2']
 const PROJECTS = ['p1', 'p2', 'p3', null]
 const VISIBILITIES = ['public', 'community', 'shared', 'private'] as const
 const TIMES = [0, 1, 2].map((second) => new Date(NOON.getTime() + second * 1000))
+
+/** From one entry at a time, where every way is too long at first, to all in one window. */
+const PACES = [
+  { first: 1, next: 1, few: 1, fewest: 0 },
+  { first: 1, next: 3, few: 2, fewest: 2 },
+  { first: 2, next: 7, few: 20, fewest: 20 },
+  { first: 500, next: 2000, few: 5000, fewest: 5000 },
+]
 
 /** Records with few different values, so that ties and matches abound. */
 function manyImages() {

@@ -3,7 +3,7 @@ import { CompiledQuery, type Kysely, type Transaction } from 'kysely'
 import { makeContext, type Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import type { Database, Tx } from '../database/database.ts'
-import { FEW, listImages } from './_catalog-list.ts'
+import { listImages, type Pace, PACES } from './_catalog-list.ts'
 import { objectKey, writeFoundBy } from './_catalog-found-by.ts'
 import { KnownImages } from './_catalog-known.ts'
 import {
@@ -22,27 +22,27 @@ const GONE: readonly ImageStatus[] = ['pending_delete', 'deleted']
 const FIRST_REVISIONS = 2 ** 48
 
 /**
- * The catalog in a database that has had `catalogMigrations`. `few` is how many images a listing finds and
- * sorts, rather than walk through all in order; the answer is the same.
+ * The catalog in a database that has had `catalogMigrations`. `pace` is how listings look for their records; the
+ * answer is the same.
  */
 export function openCatalog(
   database: Database,
   context: Pick<Context, 'now'> = makeContext(),
-  few: number = FEW[database.kind],
+  pace: Pace = PACES[database.kind],
 ): Catalog {
-  return new DatabaseCatalog(database, context.now, few)
+  return new DatabaseCatalog(database, context.now, pace)
 }
 
 class DatabaseCatalog implements Catalog {
   readonly #database: Database
   readonly #now: () => Date
-  readonly #few: number
+  readonly #pace: Pace
   readonly #db: Kysely<CatalogTables>
   readonly #known = new KnownImages()
   readonly #byId: CompiledQuery<ImageRow>
 
-  constructor(database: Database, now: () => Date, few: number) {
-    this.#few = few
+  constructor(database: Database, now: () => Date, pace: Pace) {
+    this.#pace = pace
     this.#database = database
     this.#now = now
     this.#db = database.read<CatalogTables>()
@@ -57,7 +57,7 @@ class DatabaseCatalog implements Catalog {
   }
 
   async list(query: ImageQuery): Promise<Image[]> {
-    return await listImages(this.#db, this.#database.kind, this.#known, query, this.#few)
+    return await listImages(this.#db, this.#database.kind, this.#known, query, this.#pace)
   }
 
   async insert(tx: Tx, image: Omit<Image, 'revision' | 'locations'>): Promise<Image> {

@@ -37,10 +37,11 @@ export async function openPostgres(
  */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  parent: string = tmpdir(),
 ): Promise<Postgres> {
   const bin = programs()
   if (bin === undefined) throw new Error('PostgreSQL is not installed')
-  const directory = await mkdtemp(join(tmpdir(), 'ingot-postgres-'))
+  const directory = await mkdtemp(join(parent, 'ingot-postgres-'))
   const data = join(directory, 'data')
   const asUser = await handOver(directory)
   const run = (program: string, ...args: string[]) =>

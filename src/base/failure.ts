@@ -199,6 +199,12 @@ export const FAILURES = {
   // What the service stands on
   DATABASE_AWAY: { status: 503, exit: 1, title: 'The database cannot be reached' },
   DATABASE_BUSY: { status: 503, exit: 1, title: 'The database is too busy' },
+  DATABASE_FULL: {
+    status: 503,
+    exit: 1,
+    title: 'There is no space left for the database',
+    fix: 'Free some space on the disk of the database.',
+  },
   KEYSTONE_AWAY: { status: 503, exit: 1, title: 'Keystone cannot be reached' },
   KEYSTONE_DENIED: {
     status: 503,

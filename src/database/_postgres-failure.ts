@@ -42,7 +42,8 @@ export function asPostgresFailure(error: unknown): unknown {
     return isOfTheClient(error)
       ? new Failure('DATABASE_AWAY', `PostgreSQL cannot be reached: ${messageOf(error)}`, options)
       : error
-  if (state === DISK_FULL) return new Failure('NO_SPACE', 'no space left for the database', options)
+  if (state === DISK_FULL)
+    return new Failure('DATABASE_FULL', 'no space left for the database', options)
   if (BUSY.has(state))
     return new Failure('DATABASE_BUSY', `PostgreSQL is busy: ${messageOf(error)}`, options)
   if (REFUSED.test(state))

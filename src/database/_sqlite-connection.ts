@@ -83,7 +83,7 @@ export function asSqliteFailure(error: unknown): unknown {
     case CODES.locked:
       return new Failure('DATABASE_BUSY', 'another process holds the database', options)
     case CODES.full:
-      return new Failure('NO_SPACE', 'no space left for the database', options)
+      return new Failure('DATABASE_FULL', 'no space left for the database', options)
     case CODES.io:
     case CODES.readOnly:
     case CODES.cannotOpen:

@@ -266,7 +266,7 @@ describe('SQLite', () => {
       results.map(({ status }) => status),
       ['fulfilled', 'rejected', 'fulfilled'],
     )
-    await assert.rejects(database.write(addLarge), failsWith('NO_SPACE'))
+    await assert.rejects(database.write(addLarge), failsWith('DATABASE_FULL'))
     assert.deepEqual(await names(database), ['a', 'b'])
   })
 

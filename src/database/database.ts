@@ -28,7 +28,7 @@ export interface Database extends AsyncDisposable {
    * Runs `work` as one transaction: all of it is on the medium when this resolves, or none of it. What
    * `work` read has not been changed by others meanwhile; to that end it may be run more than once, so
    * it does nothing but query. Writes that wait at the same time may be committed together.
-   * Fails with DATABASE_AWAY, DATABASE_BUSY, NO_SPACE, and with what `work` throws.
+   * Fails with DATABASE_AWAY, DATABASE_BUSY, DATABASE_FULL, and with what `work` throws.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
 }

@@ -10,7 +10,7 @@ export type DatabaseAddress = { readonly sqlite: string } | { readonly postgres:
  * The database at `address`, with all `migrations` done. An SQLite file is made if it is not there (in a
  * directory that is); a database of PostgreSQL must be there, empty or ours.
  * Fails with CONFIG_INVALID (a newer program made it; there is no such database or user), DATABASE_AWAY,
- * DATABASE_BUSY, FILE_NOT_FOUND, FILE_UNREADABLE, NO_SPACE.
+ * DATABASE_BUSY, DATABASE_FULL, FILE_NOT_FOUND, FILE_UNREADABLE.
  */
 export async function openDatabase(
   address: DatabaseAddress,

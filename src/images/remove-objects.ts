@@ -17,7 +17,7 @@ export function removeObjectsKind({
     resumes: true,
     attempts: Infinity,
     isPassing: (error) =>
-      ['STORE_AWAY', 'STORE_DENIED', 'DATABASE_AWAY', 'DATABASE_BUSY', 'NO_SPACE'].some(
+      ['STORE_AWAY', 'STORE_DENIED', 'DATABASE_AWAY', 'DATABASE_BUSY', 'DATABASE_FULL'].some(
         (code) => isFailure(error) && error.code === code,
       ),
     run: async (lease) => {

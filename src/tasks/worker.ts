@@ -37,6 +37,8 @@ const ATTEMPTS = 5
 /** Undone at a time. It waits for nothing that runs: an image must not stay `saving` behind an hour's import. */
 const UNDOING = 4
 const PRUNE_MS = 300_000
+/** What the database fails with for a while. */
+const OF_DATABASE = ['DATABASE_AWAY', 'DATABASE_BUSY', 'DATABASE_FULL'] as const
 
 export async function openWorker(options: WorkerOptions, context: Context): Promise<Worker> {
   const worker = new LedgerWorker(options, context)
@@ -234,7 +236,7 @@ function whyNotRun(task: Task, kind: TaskKind, begun: number): Error | undefined
 
 function isPassing(error: Error, kind: TaskKind): boolean {
   if (kind.isPassing) return kind.isPassing(error)
-  return isFailure(error, 'DATABASE_AWAY') || isFailure(error, 'DATABASE_BUSY')
+  return OF_DATABASE.some((code) => isFailure(error, code))
 }
 
 /** For the log: of a bug, where it happened. */

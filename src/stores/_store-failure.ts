@@ -27,10 +27,15 @@ export function asStoreFailure(error: unknown, store: string, what: string): Err
   if ((isFailure(error) && !isOfFile) || code === undefined || !SYSTEM_CODE.test(code))
     return named(error, store, what)
   const kind = CODES[code] ?? 'STORE_AWAY'
-  return new Failure(kind, `store ${store}: ${what}: ${messageOf(error)}`, {
+  return new Failure(kind, `store ${store}: ${what}: ${withoutPaths(messageOf(error))}`, {
     details: { store, code },
     cause: error,
   })
+}
+
+/** Where a store stands on its host is nothing that its users are told. */
+function withoutPaths(message: string): string {
+  return message.replace(/ '\/.*'$/s, '')
 }
 
 function named(error: unknown, store: string, what: string): Error {

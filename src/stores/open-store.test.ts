@@ -106,6 +106,17 @@ describe('the gate of stores', () => {
     }
   })
 
+  it('does not tell where on its host a store stands', async () => {
+    for (const [said, told] of [
+      ["ENOENT: no such file or directory, mkdir '/srv/images/ab'", /, mkdir$/],
+      ["EXDEV: cross-device link, rename '/srv/a b' -> '/srv/c'", /, rename$/],
+    ] as const) {
+      const fail = failing(said, 'EIO')
+      await using store = await openStore(entry, driverOf({ open: fail }), context)
+      await assert.rejects(store.open('key'), told)
+    }
+  })
+
   it('names the store in the failures of its driver, and leaves bugs alone', async () => {
     const refused = new Failure('STORE_DENIED', 'bad key', {
       details: { status: 403 },

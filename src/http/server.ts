@@ -100,7 +100,9 @@ export function createServer(service: Service): FastifyInstance {
 
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-openstack-request-id', request.id)
-    done(refusesBody(request) ?? refusesPacking(request))
+    const packing = refusesPacking(request)
+    if (packing) reply.header('connection', 'close') // nobody knows where it ends
+    done(packing ?? refusesBody(request))
   })
   app.addHook('onResponse', (request, reply, done) => {
     log(service, request, reply)

@@ -28,6 +28,13 @@ const PASSWORD = 'pass-9d2b'
 
 const page = Buffer.from('what stands inside the house')
 const pages: Record<string, Uint8Array> = {}
+/** What stands at these addresses is put into `pages` later. */
+const hostedPages = Object.fromEntries(
+  Array.from({ length: 1000 }, (_, at): [string, RequestListener] => [
+    `/image-${at}`,
+    ({ url = '' }, response) => void response.end(pages[url]),
+  ]),
+)
 let web: WebServer
 let server: Served
 before(async () => {
@@ -57,14 +64,6 @@ after(async () => {
   await server[Symbol.asyncDispose]()
   await web[Symbol.asyncDispose]()
 })
-
-/** What stands at these addresses is put into `pages` later. */
-const hostedPages = Object.fromEntries(
-  Array.from({ length: 1000 }, (_, at): [string, RequestListener] => [
-    `/image-${at}`,
-    ({ url = '' }, response) => void response.end(pages[url]),
-  ]),
-)
 
 interface Question {
   readonly as?: keyof typeof TOKENS

@@ -36,6 +36,7 @@ import { importMethods, importSteps, storeDrivers } from './builtin-service.ts'
 import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
 import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
+import { prepareViews } from './prepare-views.ts'
 import type { ServiceConfig } from './service-config.ts'
 import type { Service } from './service.ts'
 
@@ -136,6 +137,7 @@ export async function openService(
     config: config.image,
     stageWishes: (image) => ingestWishes(steps, config.import, image),
     spoolDirectory,
+    onActive: (image) => void prepare(image),
   })
   const imports = openImports({
     ...ground,
@@ -160,6 +162,7 @@ export async function openService(
   const content = opened.use(
     await openImageContent({ ...ground, cache, clusterDirectory: join(dataDir, 'clusters') }),
   )
+  const prepare = prepareViews({ content, stores }, context)
 
   opened.use(
     await openWorker(

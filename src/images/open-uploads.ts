@@ -36,6 +36,8 @@ export interface UploadParts {
   readonly spoolDirectory: string
   /** Threads that digest, shared by all uploads. */
   readonly digests: DigestThreads
+  /** Told of images that have become active. */
+  readonly onActive?: (image: Image) => void
   readonly context: Context
 }
 
@@ -216,6 +218,7 @@ class Upload {
       size: ingested.size,
       store: this.#store.id,
     })
+    if (this.#kind === 'upload') this.#parts.onActive?.(image)
     return image
   }
 

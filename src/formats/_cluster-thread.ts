@@ -3,20 +3,21 @@
  * them itself when the disk stands in an open file (descriptors belong to the whole process), so that
  * plain bytes need not travel between threads.
  */
-import { readSync } from 'node:fs'
+import { readlinkSync, readSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { constants, crc32, deflateSync, zstdCompressSync } from 'node:zlib'
-import { Failure } from '../base/failure.ts'
+import { crc32 } from 'node:zlib'
+import { Failure, systemCode } from '../base/failure.ts'
 import { type SentError, toSent } from '../base/sent-error.ts'
-import { KiB } from '../base/units.ts'
-import type { ClusterCodec, ClusterFacts } from './cluster-index.ts'
+import { type Compression, giveBack, packCluster } from './_pack-cluster.ts'
+import type { ClusterFacts } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
 
-export interface ThreadData {
-  readonly codec: ClusterCodec
-  readonly level: number
+export interface ThreadData extends Compression {
   readonly name: string
   readonly file?: { readonly descriptor: number; readonly offset: number } | undefined
+  /** Gives way to everything else that wants the processor. */
+  readonly yields: boolean
 }
 
 /** Data of the disk: up to `BATCH` units, and where they are. The last may be short. */
@@ -35,18 +36,15 @@ export type Answer = { readonly packed: Packed } | { readonly error: SentError }
 
 /** Units of a batch: enough work to make the way to the thread and back cheap. */
 export const BATCH = 16
-/** Memory that compressors put a cluster into; what they give at most is a little more than the cluster. */
-const PACKED = UNIT + KiB
-const ADLER = 4
-const WINDOW_BITS = { deflate: 12, 'deflate-wide': 15 } as const
-const ZLIB_HEAD = 2
+/** What a thread that gives way has for a priority. */
+const NICE = 10
 
 /** Memory for a batch as it is read, and as it is compressed; used again and again. */
 const input = Buffer.allocUnsafeSlow(BATCH * UNIT)
 const output = Buffer.allocUnsafeSlow(BATCH * UNIT)
 
 /** Compresses the units in `plain`. A cluster that does not shrink stays as it is. */
-function pack(plain: Uint8Array, { codec, level }: ThreadData): Packed {
+function pack(plain: Uint8Array, compression: Compression): Packed {
   const count = plain.length / UNIT
   const facts = {
     lengths: new Uint16Array(count),
@@ -56,51 +54,19 @@ function pack(plain: Uint8Array, { codec, level }: ThreadData): Packed {
   let end = 0
   for (let index = 0; index < count; index++) {
     const cluster = plain.subarray(index * UNIT, (index + 1) * UNIT)
-    const { payload, adler } =
-      codec === 'zstd' ? zstd(cluster, level) : deflate(cluster, level, WINDOW_BITS[codec])
+    const packed = packCluster(cluster, compression)
+    const { payload, adler } = packed
     const shrinks = payload.length < UNIT
     facts.lengths[index] = shrinks ? payload.length : 0
     facts.crcs[index] = crc32(cluster)
     facts.adlers[index] = adler
     output.set(shrinks ? payload : cluster, end)
     end += shrinks ? payload.length : UNIT
-    giveBack(payload)
+    giveBack(packed)
   }
   const payload = Buffer.allocUnsafeSlow(end)
   output.copy(payload, 0, 0, end)
   return { payload, ...facts }
-}
-
-interface Payload {
-  readonly payload: Uint8Array
-  readonly adler: number
-}
-
-/** zlib's form of deflate comes with the Adler-32 of the cluster, which is then free. */
-function deflate(cluster: Uint8Array, level: number, windowBits: number): Payload {
-  const stream = deflateSync(cluster, { level, windowBits, memLevel: 9, chunkSize: PACKED })
-  const end = stream.length - ADLER
-  return { payload: stream.subarray(ZLIB_HEAD, end), adler: stream.readUInt32BE(end) }
-}
-
-function zstd(cluster: Uint8Array, level: number): Payload {
-  const payload = zstdCompressSync(cluster, {
-    pledgedSrcSize: cluster.length,
-    chunkSize: PACKED,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_checksumFlag]: 1,
-    },
-  })
-  return { payload, adler: 0 }
-}
-
-/**
- * Frees the memory a compressor gave, now: left to the collector, which sees only how small the objects
- * around it are, it would be 64 MiB in each thread.
- */
-function giveBack({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === PACKED) buffer.transfer(0)
 }
 
 /** The units of a batch, read from the open file. */
@@ -128,4 +94,18 @@ function answer(batch: Batch, data: ThreadData): void {
   }
 }
 
-parentPort?.on('message', (batch: Batch) => answer(batch, workerData as ThreadData))
+/** Linux knows priorities of single threads; elsewhere, and where it may not be, all stays as it is. */
+function giveWay(): void {
+  try {
+    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? []
+    if (thread !== undefined) setPriority(Number(thread), NICE)
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error
+  }
+}
+
+if (parentPort !== null) {
+  const data = workerData as ThreadData
+  if (data.yields) giveWay()
+  parentPort.on('message', (batch: Batch) => answer(batch, data))
+}

@@ -1,9 +1,9 @@
-import type { Content, Piece } from '../bytes/piece.ts'
+import type { Piece } from '../bytes/piece.ts'
 import { piecesContent } from './_pieces.ts'
-import { placedContent, Places } from './_places.ts'
-import { joinedContent } from './_segments.ts'
+import { Places } from './_places.ts'
 import type { ClusterIndex } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
+import type { OrderedContent } from './ordered-content.ts'
 
 /** How a compressed stream is put together from frames that can be read one by one. */
 export interface Framing {
@@ -19,7 +19,7 @@ export interface Framing {
 }
 
 /** A disk as one stream of frames: one for each data unit, and one for each hole between them. */
-export function framedDisk(clusters: ClusterIndex, framing: Framing): Content {
+export function framedDisk(clusters: ClusterIndex, framing: Framing): OrderedContent {
   const { map, count } = clusters
   const shortLength = map.has(map.units - 1) ? map.size % UNIT : 0
   const isShort = (cluster: number) => shortLength > 0 && cluster === count - 1
@@ -33,20 +33,21 @@ export function framedDisk(clusters: ClusterIndex, framing: Framing): Content {
     length: shortLength,
   }
 
-  const places = new Places(count, (cluster) => {
+  const parts = new Places(count, (cluster) => {
     const hole = holeAfter(cluster)
     const unit = isShort(cluster)
       ? framing.shortUnitLength(shortLength)
       : framing.unitLength(cluster)
     return unit + (hole > 0 ? framing.zerosLength(hole) : 0)
   })
-  const frames = placedContent(places, (cluster) => {
+  const partAt = (cluster: number) => {
     const hole = holeAfter(cluster)
     const unit = isShort(cluster)
       ? framing.shortUnit(cluster, shortPiece, shortLength)
       : framing.unit(cluster)
     return hole > 0 ? [...unit, ...framing.zeros(hole)] : unit
-  })
+  }
   const first = holeFrom(0)
-  return first > 0 ? joinedContent(piecesContent(framing.zeros(first)), frames) : frames
+  const head = piecesContent(first > 0 ? framing.zeros(first) : [])
+  return { head, parts, partAt, tail: () => piecesContent([]) }
 }

@@ -39,11 +39,16 @@ export function uuidText(uuid: Buffer): string {
   return uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
-/** The ETag of a view, quoted: it changes with the map, the content, and the code that makes the view. */
+/**
+ * The ETag of a view, quoted: it changes with the map, the content, and the code that makes the view,
+ * compressors too. If the content has a digest, it is known before anything is compressed.
+ */
 export function etagFor(format: ViewFormat, input: ViewInput): string {
   const { map, identity, contentDigest, clusters, vmdkDigest } = input
+  const { edition = input.edition } = clusters ?? {}
+  const compressed = contentDigest === undefined ? clusters?.digest : edition
   const made = [
-    format.needs === 'map' ? '' : (clusters?.digest ?? ''),
+    format.needs === 'map' ? '' : (compressed ?? ''),
     format.usesVmdkDigest === true ? (vmdkDigest ?? '') : '',
     contentDigest ?? '',
   ].join(' ')

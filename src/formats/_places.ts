@@ -5,41 +5,43 @@ import { cutPieces, lengthOfAll, mergedPieces } from './_pieces.ts'
 const BLOCK = 32
 
 /**
- * Where things of different lengths stand that are laid one after the other. Each length is asked for
- * at once, in order, and again when it is needed: kept is one sum for each 32 of them.
+ * Where things of different lengths stand that are laid one after the other. Lengths are asked for in
+ * order, once somebody wants to know where something stands that comes behind them, and again when they
+ * are needed: kept is one sum for each 32 of them.
  */
 export class Places {
   readonly count: number
-  /** Where the last one ends. */
-  readonly end: number
   readonly #lengthOf: (index: number) => number
   readonly #sums: Float64Array
+  /** Sums are known up to here. */
+  #known = 0
 
   constructor(count: number, lengthOf: (index: number) => number) {
     this.count = count
     this.#lengthOf = lengthOf
     this.#sums = new Float64Array(Math.floor(count / BLOCK) + 1)
-    let sum = 0
-    for (let index = 0; index < count; index++) {
-      if (index % BLOCK === 0) this.#sums[index / BLOCK] = sum
-      sum += lengthOf(index)
-    }
-    if (count % BLOCK === 0) this.#sums[count / BLOCK] = sum
-    this.end = sum
+  }
+
+  /** Where the last one ends. */
+  get end(): number {
+    return this.start(this.count)
   }
 
   /** Where one starts; where all end for `count`. */
   start(index: number): number {
     const block = Math.floor(index / BLOCK)
-    let start = this.#sums[block] ?? this.end
+    while (this.#known < block) this.#sumNext()
+    let start = this.#sums[block] ?? 0
     for (let at = block * BLOCK; at < index; at++) start += this.#lengthOf(at)
     return start
   }
 
   /** The one that holds byte `at`, which is below `end`. */
   find(at: number): number {
+    const last = this.#sums.length - 1
+    while (this.#known < last && (this.#sums[this.#known] ?? 0) <= at) this.#sumNext()
     let low = 0
-    let high = this.#sums.length
+    let high = this.#known + 1
     while (high - low > 1) {
       const middle = (low + high) >>> 1
       if ((this.#sums[middle] ?? 0) <= at) low = middle
@@ -50,6 +52,13 @@ export class Places {
     while ((end += this.#lengthOf(index)) <= at) index++
     return index
   }
+
+  #sumNext(): void {
+    let sum = this.#sums[this.#known] ?? 0
+    const first = this.#known * BLOCK
+    for (let index = first; index < first + BLOCK; index++) sum += this.#lengthOf(index)
+    this.#sums[++this.#known] = sum
+  }
 }
 
 /** Content whose parts stand at `places`; each is told when it is wanted, as pieces. */
@@ -58,7 +67,9 @@ export function placedContent(
   partAt: (index: number) => readonly Piece[],
 ): Content {
   return {
-    length: places.end,
+    get length() {
+      return places.end
+    },
     pieces: (from, to) => mergedPieces(placedPieces(places, partAt, from, to)),
   }
 }

@@ -17,46 +17,57 @@ export type ClusterCodec = 'deflate' | 'deflate-wide' | 'zstd'
 
 const CODECS: readonly ClusterCodec[] = ['deflate', 'zstd', 'deflate-wide']
 const MAGIC = 'IngotClu'
-const VERSION = 1
-const HEAD = 48
+const VERSION = 2
+const HEAD = 80
+const EDITION = 48
 
 /**
  * Where each compressed cluster of a store stands. There is one cluster for each data unit of the map,
  * in the order of the guest's disk, payload after payload without gaps, so cluster `n` belongs to unit
  * `map.select(n)`. A cluster that does not shrink is kept as it is (`isStored`). The last unit of a
  * disk is padded with zeros to 64 KiB before it is compressed. Memory is 10 bytes a cluster.
+ *
+ * While clusters are still being made (`ClusterIndexBuilder.index`) the first ones can be asked for.
  */
 export class ClusterIndex {
   readonly codec: ClusterCodec
   readonly level: number
+  /** Names what the compressors make of a content, before they have; see `editionOf`. */
+  readonly edition: string
   readonly map: DiskMap
   /** Clusters: `map.dataUnits`. */
   readonly count: number
-  /** Bytes of all payloads. */
-  readonly payloadSize: number
-  /** Hexadecimal SHA-256 over all of it: part of the ETag of what is made of it. */
-  readonly digest: string
   readonly #bytes: Buffer
   readonly #lengths: number
   readonly #crcs: number
   readonly #adlers: number
   readonly #places: Places
   readonly #stored: Places
+  #digest: string | undefined
 
   /** For `parseClusterIndex`, which has checked the bytes. */
   constructor(bytes: Buffer, map: DiskMap, head: { codec: ClusterCodec; level: number }) {
     this.codec = head.codec
     this.level = head.level
     this.map = map
+    this.edition = bytes.toString('hex', EDITION, HEAD)
     this.count = map.dataUnits
-    this.digest = createHash('sha256').update(bytes).digest('hex')
     this.#bytes = bytes
     this.#lengths = bytes.length - this.count * 10
     this.#crcs = bytes.length - this.count * 8
     this.#adlers = bytes.length - this.count * 4
     this.#places = new Places(this.count, (cluster) => this.length(cluster))
     this.#stored = new Places(this.count, (cluster) => (this.isStored(cluster) ? 1 : 0))
-    this.payloadSize = this.#places.end
+  }
+
+  /** Bytes of all payloads. */
+  get payloadSize(): number {
+    return this.#places.end
+  }
+
+  /** Hexadecimal SHA-256 over all of it. */
+  get digest(): string {
+    return (this.#digest ??= createHash('sha256').update(this.#bytes).digest('hex'))
   }
 
   /** Of the payload in the store; `offset(count)` is `payloadSize`. */
@@ -120,26 +131,29 @@ export interface ClusterFacts {
  * | offset | size      | field                                                         |
  * | ------ | --------- | ------------------------------------------------------------- |
  * | 0      | 8         | `IngotClu`                                                    |
- * | 8      | 4         | version: 1                                                    |
+ * | 8      | 4         | version: 2                                                    |
  * | 12     | 4         | codec: 0 deflate, 1 zstd, 2 deflate-wide                      |
  * | 16     | 4         | level                                                         |
  * | 20     | 4         | bytes of a cluster: 65536                                     |
  * | 24     | 8         | clusters (a check)                                            |
  * | 32     | 8         | bytes of all payloads (a check)                               |
  * | 40     | 8         | m: bytes of the map                                           |
- * | 48     | m         | the map of the disk, as `DiskMap.toBytes` gives it            |
+ * | 48     | 32        | the edition                                                   |
+ * | 80     | m         | the map of the disk, as `DiskMap.toBytes` gives it            |
  * |        | 2 each    | bytes of the payloads; 0 for a cluster that is stored as it is |
  * |        | 4 each    | CRC-32 of the plain clusters                                  |
  * |        | 4 each    | Adler-32 of the plain clusters; zeros with zstd               |
  */
 export class ClusterIndexBuilder {
+  /** The index to be, over the clusters that were added until now. */
+  readonly index: ClusterIndex
   readonly #bytes: Buffer
   readonly #lengths: number
   readonly #count: number
   #added = 0
   #payloadSize = 0
 
-  constructor(map: DiskMap, codec: ClusterCodec, level: number) {
+  constructor(map: DiskMap, codec: ClusterCodec, level: number, edition: string) {
     const mapBytes = map.toBytes()
     this.#count = map.dataUnits
     this.#lengths = HEAD + mapBytes.length
@@ -151,21 +165,33 @@ export class ClusterIndexBuilder {
     this.#bytes.writeUInt32LE(UNIT, 20)
     this.#bytes.writeBigUInt64LE(BigInt(this.#count), 24)
     this.#bytes.writeBigUInt64LE(BigInt(mapBytes.length), 40)
+    this.#bytes.write(edition, EDITION, 'hex')
     mapBytes.copy(this.#bytes, HEAD)
+    this.index = new ClusterIndex(this.#bytes, map, { codec, level })
+  }
+
+  /** Clusters that were added. */
+  get added(): number {
+    return this.#added
   }
 
   /** The clusters that follow those that were added before. */
-  add({ lengths, crcs, adlers }: ClusterFacts): void {
+  add(facts: ClusterFacts): void {
+    this.put(this.#added, facts)
+    this.#added += facts.lengths.length
+    for (const length of facts.lengths) this.#payloadSize += length || UNIT
+  }
+
+  /** Writes down the clusters from `first` on, for whoever goes on where adding ended. */
+  put(first: number, { lengths, crcs, adlers }: ClusterFacts): void {
     const crcStart = this.#lengths + this.#count * 2
     const adlerStart = crcStart + this.#count * 4
     for (const [index, length] of lengths.entries()) {
-      const cluster = this.#added + index
+      const cluster = first + index
       this.#bytes.writeUInt16LE(length, this.#lengths + cluster * 2)
       this.#bytes.writeUInt32LE(crcs[index] ?? 0, crcStart + cluster * 4)
       this.#bytes.writeUInt32LE(adlers[index] ?? 0, adlerStart + cluster * 4)
-      this.#payloadSize += length || UNIT
     }
-    this.#added += lengths.length
   }
 
   /** The index, once each cluster was added. */

@@ -11,13 +11,9 @@ import { failsWith } from '../testing/fails-with.ts'
 import { mixedDisk } from '../testing/mixed-disk.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { writeContent } from '../testing/view-bytes.ts'
-import {
-  type ClusterStore,
-  type ClusterStoreOptions,
-  makeClusterStore,
-  openClusterStore,
-} from './cluster-store.ts'
+import { type ClusterStore, openClusterStore } from './cluster-store.ts'
 import { type DiskMap, DiskMapBuilder, UNIT } from './disk-map.ts'
+import { type ClusterStoreOptions, makeClusterStore } from './make-cluster-store.ts'
 import { makeView } from './views.ts'
 
 const at = await tempDir()

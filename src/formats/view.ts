@@ -7,6 +7,7 @@
 import type { Content } from '../bytes/piece.ts'
 import type { ClusterCodec, ClusterIndex } from './cluster-index.ts'
 import type { DiskMap } from './disk-map.ts'
+import type { OrderedContent } from './ordered-content.ts'
 
 /** A golden image as one file of some format. */
 export interface View extends Content {
@@ -31,6 +32,8 @@ export interface ViewInput {
   readonly contentDigest?: string | undefined
   /** Needed by formats whose `needs` is not `map`. */
   readonly clusters?: ClusterIndex | undefined
+  /** Where there are no clusters yet, what they will be: `ClusterIndex.edition`. Its ETag needs no more. */
+  readonly edition?: string | undefined
   /**
    * Hexadecimal SHA-256 of the `vmdk-stream` view of the same image. With it OVAs have a manifest; left
    * out, they have none, which their format allows.
@@ -60,4 +63,9 @@ export interface ViewFormat {
    * the disk does not fit the format.
    */
   make(input: ViewInput): Content
+  /**
+   * The same bytes, if they can be told from the first to the last while the clusters are being made: those
+   * that `input` has are asked for one after the other. Undefined if the disk may not fit the format.
+   */
+  order?(input: ViewInput): OrderedContent | undefined
 }

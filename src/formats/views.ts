@@ -9,6 +9,7 @@ import type { Content } from '../bytes/piece.ts'
 import { closestWord } from '../schema/closest-word.ts'
 import { etagFor } from './_identity.ts'
 import { UNIT } from './disk-map.ts'
+import type { OrderedContent } from './ordered-content.ts'
 import type { View, ViewFormat, ViewInput } from './view.ts'
 import { gce } from './views/gce.ts'
 import { ova, ovaVirtualbox } from './views/ova.ts'
@@ -93,12 +94,38 @@ export function makeView(name: string, input: ViewInput): View {
   }
 }
 
-function checkInput(format: ViewFormat, { map, clusters }: ViewInput): void {
-  const { name, needs, maxVirtualSize = Number.MAX_SAFE_INTEGER } = format
-  if (map.unit !== UNIT) throw new RangeError(`views are made of a map with units of ${UNIT} bytes`)
+/**
+ * The same bytes while the clusters of `input` are being made; undefined for formats of which nothing can be
+ * told before all of them are. Fails as `makeView` does.
+ */
+export function orderView(name: string, input: ViewInput): OrderedContent | undefined {
+  const format = viewFormatOf(name)
+  checkInput(format, input)
+  return format.order?.(input)
+}
+
+/**
+ * The ETag that a view will have when its clusters are made, which `input` tells by their edition. Fails as
+ * `makeView` does.
+ */
+export function etagToBe(name: string, input: ViewInput): string {
+  const format = viewFormatOf(name)
+  checkDisk(format, input)
+  return etagFor(format, input)
+}
+
+function checkInput(format: ViewFormat, input: ViewInput): void {
+  const { name, needs } = format
+  const { map, clusters } = input
   const isFit = clusters?.codec === needs || clusters?.codec === format.smallestOf
   if (needs !== 'map' && (!clusters || !isFit || clusters.map.digest !== map.digest))
     throw new RangeError(`${name} is made of the ${needs} clusters of the same disk`)
+  checkDisk(format, input)
+}
+
+function checkDisk(format: ViewFormat, { map }: ViewInput): void {
+  const { name, maxVirtualSize = Number.MAX_SAFE_INTEGER } = format
+  if (map.unit !== UNIT) throw new RangeError(`views are made of a map with units of ${UNIT} bytes`)
   const details = { format: name, size: map.size }
   if (map.size === 0 || map.size % SECTOR !== 0)
     throw new Failure(

@@ -1,18 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Origin } from '../bytes/piece.ts'
-import { sendPieces, type Sink } from '../bytes/send-pieces.ts'
-import type { Source } from '../bytes/source.ts'
-import type { View } from '../formats/view.ts'
+import { sendPieces } from '../bytes/send-pieces.ts'
+import type { MadeView, UnmadeView } from '../formats/disk-views.ts'
+import type { StreamedPieces } from '../formats/stream-view.ts'
+import type { ViewListener } from '../formats/view-listener.ts'
 import { type Wanted, parseRange } from './_byte-range.ts'
 import { checkConditions, isSameContent } from './_conditions.ts'
 import { toDisposition } from './_disposition.ts'
 import { LARGEST_BUFFER } from './_download-memory.ts'
+import { Leaving, waitWithClient, waitWithClientForEach } from './_leaving.ts'
+import { ResponseSink } from './_response-sink.ts'
 
-/** A view as a resource. */
-export interface ServedView {
-  readonly view: View
-  /** Where the bytes of its pieces stand. They have to stay open until the answer is sent. */
-  readonly origins: Readonly<Partial<Record<Origin, Source>>>
+interface Resource {
   readonly mediaType: string
   /** Under which browsers save it. Any text: what a header cannot hold is replaced. Left out: they choose. */
   readonly fileName?: string | undefined
@@ -20,7 +18,12 @@ export interface ServedView {
   readonly range?: string | undefined
   /** Bytes of each of the four buffers that a slow client keeps. Default 512 KiB. */
   readonly buffer?: number
+  /** Who wants to hear all of the view with that ETag, when all of it is sent. */
+  readonly listen?: ((etag: string) => ViewListener | undefined) | undefined
 }
+
+/** A view as a resource. What its bytes come from has to stay open until the answer is sent. */
+export type ServedView = Resource & (MadeView | UnmadeView)
 
 /** What came of a request. */
 export interface Sent {
@@ -36,117 +39,134 @@ export interface Sent {
  * length and strong ETag. Several ranges at once are answered with the whole. Headers that were set
  * before stay. Nothing is read ahead of a slow client beyond four buffers; when it leaves, reading ends.
  *
+ * Of a view that is not made yet, HEAD tells what is known, and GET of the whole streams it as it is made,
+ * without a length, if its format allows. All else waits until it is made, for as long as the client does; a
+ * part too, since programs that take up a download again (`curl -C -`) give up when they are sent the whole.
+ *
  * Rejects with what reading fails with: as long as `response.headersSent` is false something else can
  * be answered; else the connection has been cut, so that nobody takes a part for the whole.
  */
 export async function sendView(
   request: IncomingMessage,
   response: ServerResponse,
-  { view, origins, mediaType, fileName, range, buffer = LARGEST_BUFFER }: ServedView,
+  served: ServedView,
+): Promise<Sent> {
+  const { method } = request
+  if (method !== 'GET' && method !== 'HEAD')
+    return await end(request, response, 405, { Allow: 'GET, HEAD' })
+  if (served.view === undefined) return await sendUnmade(request, response, served)
+  return await sendMade(request, response, served)
+}
+
+async function sendMade(
+  request: IncomingMessage,
+  response: ServerResponse,
+  served: Resource & MadeView,
 ): Promise<Sent> {
   const { method, headers } = request
-  if (method !== 'GET' && method !== 'HEAD')
-    return end(request, response, 405, { Allow: 'GET, HEAD' })
+  const { view, origins, range } = served
   const known = { ETag: view.etag, 'Accept-Ranges': 'bytes' }
-  const condition = checkConditions(headers, view.etag)
-  if (condition === 'not as expected') return end(request, response, 412, known)
-  if (condition === 'unchanged') return end(request, response, 304, known)
+  const status = statusOf(request, view.etag)
+  if (status !== 200) return await end(request, response, status, known)
 
   const mayBePart = method === 'GET' && isSameContent(headers, view.etag)
   const wanted: Wanted = mayBePart
     ? parseRange(range ?? headers.range, view.length)
     : { kind: 'whole' }
   if (wanted.kind === 'impossible')
-    return end(request, response, 416, { ...known, 'Content-Range': `bytes */${view.length}` })
+    return await end(request, response, 416, {
+      ...known,
+      'Content-Range': `bytes */${view.length}`,
+    })
   const { from, to } = wanted.kind === 'part' ? wanted : { from: 0, to: view.length }
-  const content = {
+  const isPart = wanted.kind === 'part'
+  const head = {
     ...known,
-    'Content-Type': mediaType,
-    ...(fileName !== undefined && { 'Content-Disposition': toDisposition(fileName) }),
+    ...describe(served),
     'Content-Length': to - from,
-    ...(wanted.kind === 'part' && { 'Content-Range': `bytes ${from}-${to - 1}/${view.length}` }),
+    ...(isPart && { 'Content-Range': `bytes ${from}-${to - 1}/${view.length}` }),
   }
-  const status = wanted.kind === 'part' ? 206 : 200
-  if (method === 'HEAD' || from === to) return end(request, response, status, content)
-  setHead(response, status, content)
+  if (method === 'HEAD' || from === to)
+    return await end(request, response, isPart ? 206 : 200, head)
+  await using listener = to - from === view.length ? served.listen?.(view.etag) : undefined
+  const parts = [{ pieces: view.pieces(from, to), origins }]
+  return await sendBody(request, response, head, { ...served, parts, listener })
+}
+
+async function sendUnmade(
+  request: IncomingMessage,
+  response: ServerResponse,
+  served: Resource & UnmadeView,
+): Promise<Sent> {
+  const { method, headers } = request
+  const { etag, range = headers.range } = served
+  const known = { ...(etag !== undefined && { ETag: etag }), 'Accept-Ranges': 'bytes' }
+  const status = etag === undefined ? 200 : statusOf(request, etag)
+  if (status !== 200) return await end(request, response, status, known)
+  const head = { ...known, ...describe(served) }
+  if (method === 'HEAD') return await end(request, response, 200, head)
+
+  using leaving = new Leaving(request)
+  const isPart = range !== undefined && (etag === undefined || isSameContent(headers, etag))
   try {
-    return {
-      status,
-      ...(await sendBody(request, response, view.pieces(from, to), origins, buffer)),
+    const stream = isPart ? undefined : served.stream(leaving.gone)
+    if (stream !== undefined) {
+      const parts = waitWithClientForEach(request, stream)
+      await using listener = etag === undefined ? undefined : served.listen?.(etag)
+      return await sendBody(request, response, head, { ...served, parts, listener })
     }
+    const made = await waitWithClient(request, served.whole(leaving.gone))
+    return await sendMade(request, response, { ...served, ...made })
   } catch (error) {
-    if (response.headersSent) response.destroy()
-    else for (const name of Object.keys(content)) response.removeHeader(name)
-    throw error
+    if (!leaving.gone.aborted) throw error
+    return { status: 200, bytes: 0, whole: false }
   }
 }
 
-/** Sends the pieces as the body, at the pace of the client. */
+/** What the conditions of a request come to. */
+function statusOf({ headers }: IncomingMessage, etag: string): 200 | 304 | 412 {
+  const condition = checkConditions(headers, etag)
+  if (condition === 'not as expected') return 412
+  return condition === 'unchanged' ? 304 : 200
+}
+
+function describe({ mediaType, fileName }: Resource): Record<string, string> {
+  return {
+    'Content-Type': mediaType,
+    ...(fileName !== undefined && { 'Content-Disposition': toDisposition(fileName) }),
+  }
+}
+
+interface Body {
+  readonly parts: Iterable<StreamedPieces> | AsyncIterable<StreamedPieces>
+  readonly listener: ViewListener | undefined
+  readonly buffer?: number
+}
+
+/** Sends the parts as the body, at the pace of the client. */
 async function sendBody(
   request: IncomingMessage,
   response: ServerResponse,
-  pieces: ReturnType<View['pieces']>,
-  origins: ServedView['origins'],
-  buffer: number,
-): Promise<Pick<Sent, 'bytes' | 'whole'>> {
-  using sink = new ResponseSink(request, response)
+  head: Readonly<Record<string, string | number>>,
+  { parts, listener, buffer: chunk = LARGEST_BUFFER }: Body,
+): Promise<Sent> {
+  const status = 'Content-Range' in head ? 206 : 200
+  using sink = new ResponseSink(request, response, listener)
+  const { gone } = sink
+  setHead(response, status, head)
   try {
-    await sendPieces(pieces, origins, sink, { chunk: buffer, signal: sink.gone })
+    for await (const { pieces, origins } of parts)
+      await sendPieces(pieces, origins, sink, { chunk, signal: gone })
     await finish(request, response)
+    if (!gone.aborted) await listener?.end()
   } catch (error) {
     // what fails once the client has left fails because it has left
-    if (!sink.gone.aborted) throw error
+    if (gone.aborted) return { status, bytes: sink.taken, whole: false }
+    if (response.headersSent) response.destroy()
+    else for (const name of Object.keys(head)) response.removeHeader(name)
+    throw error
   }
-  return { bytes: sink.taken, whole: !sink.gone.aborted }
-}
-
-/**
- * A response as the end of the way of content. A write is done when the kernel has the bytes: only
- * then may their buffer hold others.
- */
-class ResponseSink implements Sink {
-  /** Aborted when the client has left. */
-  readonly gone: AbortSignal
-  /** Bytes that the kernel took. */
-  taken = 0
-  readonly #request: IncomingMessage
-  readonly #response: ServerResponse
-  readonly #controller = new AbortController()
-  readonly #waiting = new Set<(error: Error) => void>()
-
-  constructor(request: IncomingMessage, response: ServerResponse) {
-    this.#request = request
-    this.#response = response
-    this.gone = this.#controller.signal
-    // the connection, not the response: one that waits for its turn is never told of the end
-    request.socket.once('close', this.#leave)
-    response.on('error', this.#leave)
-    if (request.socket.destroyed) this.#leave()
-  }
-
-  [Symbol.dispose](): void {
-    this.#request.socket.off('close', this.#leave)
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    let cancel: ((error: Error) => void) | undefined
-    try {
-      await new Promise<void>((resolve, reject) => {
-        if (this.gone.aborted) return reject(new Error('the client has left'))
-        this.#waiting.add((cancel = reject))
-        this.#response.write(bytes, (error) => (error ? this.#leave() : resolve()))
-      })
-      this.taken += bytes.length
-    } finally {
-      if (cancel !== undefined) this.#waiting.delete(cancel)
-    }
-  }
-
-  /** Ends every write: those to a closed connection are never called back. */
-  readonly #leave = (): void => {
-    this.#controller.abort()
-    for (const cancel of this.#waiting) cancel(new Error('the client has left'))
-  }
+  return { status, bytes: sink.taken, whole: !gone.aborted }
 }
 
 function setHead(

@@ -81,6 +81,7 @@ describe('a view server', () => {
       ' filename="golden _1_.raw.gz"',
     )
     assert.ok(gunzipSync(await response.bytes()).equals(content))
+    assert.ok((await fetch(gz, { method: 'HEAD' })).headers.get('content-length'))
     const states = Object.fromEntries((await list(server.url)).map((one) => [one.name, one.state]))
     assert.deepEqual([states['qcow2-zlib'], states['qcow2-zstd']], ['ready', 'on request'])
     await using second = await serve({}, brokenDisk)
@@ -109,7 +110,7 @@ describe('a view server', () => {
     assert.ok(gunzipSync(await response.bytes()).equals(content))
   })
 
-  it('tells who asks for what takes long when to come back', async () => {
+  it('streams what is being made, and gives the rest to who waits for it', async () => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
     const slow: Source = {
       ...memorySource(content),
@@ -118,13 +119,25 @@ describe('a view server', () => {
         return content.subarray(offset, offset + length)
       },
     }
-    await using server = await serve({ patienceMs: 1, storeDirectory: at('slow/..') }, { ...slow })
-    const url = new URL('/disk.raw.zst', server.url)
-    assert.deepEqual(await refusal(url.href), [503, 'NOT_READY'])
-    assert.ok(Number((await fetch(url)).headers.get('retry-after')) > 0)
-    const listed = (await list(server.url)).find(({ name }) => name === 'raw.zst')
-    assert.equal(listed?.state, 'being made')
+    const storeDirectory = at('slow')
+    await mkdir(storeDirectory)
+    await using server = await serve({ storeDirectory }, { ...slow })
+    const url = new URL('/disk.raw.gz', server.url)
+    const head = await fetch(url, { method: 'HEAD' })
+    assert.deepEqual([head.status, head.headers.get('content-length')], [200, null])
+    const streamed = fetch(url)
+    const part = fetch(url, { headers: { range: 'bytes=10-' } })
+    while ((await list(server.url)).find(({ name }) => name === 'raw.gz')?.state !== 'being made')
+      await new Promise((resolve) => setImmediate(resolve))
     release()
+    const whole = Buffer.from(await (await streamed).bytes())
+    assert.ok(gunzipSync(whole).equals(content))
+    assert.ok(whole.subarray(10).equals(await (await part).bytes()))
+    assert.equal((await part).status, 206)
+    const again = await fetch(url)
+    assert.equal(again.headers.get('content-length'), String(whole.length))
+    assert.equal(again.headers.get('etag'), (await streamed).headers.get('etag'))
+    assert.equal(head.headers.get('etag'), again.headers.get('etag'))
   })
 
   it('says what is not there, and what cannot be', async () => {

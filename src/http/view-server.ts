@@ -1,19 +1,17 @@
 /**
  * One image over HTTP, in every format: `/` lists them, `/disk.qcow2` is one. Formats that are
- * computed from the map alone are there at once; compressed ones once their clusters are compressed, which
- * begins with the first request. The image service answers for its images with the same `sendView`.
+ * computed from the map alone are there at once; compressed ones are made with the first request, and most of
+ * them stream meanwhile. The image service answers for its images with the same `sendView`.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import type { Context } from '../base/context.ts'
 import { asFileFailure, Failure, FAILURES, messageOf, systemCode } from '../base/failure.ts'
 import type { Source } from '../bytes/source.ts'
-import type { ClusterCodec } from '../formats/cluster-index.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
-import type { View, ViewFormat, ViewInput } from '../formats/view.ts'
-import { makeView, VIEW_FORMATS } from '../formats/views.ts'
-import { readVmdkDigest } from '../formats/vmdk-digest.ts'
-import { ClusterStores } from '../formats/cluster-stores.ts'
+import { DiskViews } from '../formats/disk-views.ts'
+import type { ViewFormat } from '../formats/view.ts'
+import { VIEW_FORMATS } from '../formats/views.ts'
 import { type ListedFormat, type Listing, toPage } from './listing.ts'
 import { sendView, type ServedView } from './send-view.ts'
 
@@ -41,8 +39,6 @@ export interface ViewServerOptions {
   readonly storeDirectory: string
   /** Of the compression; see `ClusterStoreOptions`. */
   readonly level?: number | undefined
-  /** Milliseconds that a request waits for something that is being made, before it is told to come back. Default 20 s. */
-  readonly patienceMs?: number
 }
 
 export interface ViewServer extends AsyncDisposable {
@@ -56,7 +52,6 @@ const STALL_MS = 120_000
 const HEADERS_MS = 30_000
 /** Each may hold 2 MiB. */
 const MAX_CLIENTS = 64
-const RETRY_AFTER_S = 5
 
 /**
  * Starts serving. Closing the server ends every connection, stops what is being compressed, and waits
@@ -114,23 +109,19 @@ class Handler implements AsyncDisposable {
   readonly #served: ServedDisk
   readonly #context: Context
   readonly #end = new AbortController()
-  readonly #patienceMs: number
   readonly #localOnly: boolean
-  readonly #stores: ClusterStores
+  readonly #views: DiskViews
   /** By the path at which each stands. */
   readonly #formats: ReadonlyMap<string, ViewFormat>
-  readonly #views = new Map<ViewFormat, View>()
-  #vmdkDigest: Promise<string> | undefined
 
   constructor(served: ServedDisk, options: ViewServerOptions, context: Context) {
-    const { disk, map, contentDigest } = served
+    const { disk, map, identity, contentDigest } = served
     this.#served = served
     this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#end.signal]) }
-    this.#patienceMs = options.patienceMs ?? 20_000
     this.#localOnly = isLoopback(options.host)
     const { storeDirectory: directory, level } = options
-    const stored = { disk, map, contentDigest, directory, level }
-    this.#stores = new ClusterStores(stored, this.#context)
+    const shared = { disk, map, identity, contentDigest, directory, level, yields: true }
+    this.#views = new DiskViews(shared, this.#context)
     const formats = options.formats ?? VIEW_FORMATS
     this.#formats = new Map(formats.map((format) => [pathOf(format), format]))
   }
@@ -138,8 +129,7 @@ class Handler implements AsyncDisposable {
   /** Stops what is being made; who waits for it is told so. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort()
-    await this.#vmdkDigest?.catch(() => {})
-    await this.#stores[Symbol.asyncDispose]()
+    await this.#views[Symbol.asyncDispose]()
   }
 
   listing(): Listing {
@@ -149,15 +139,12 @@ class Handler implements AsyncDisposable {
   }
 
   #list(url: string, format: ViewFormat): ListedFormat {
-    const { name, summary, needs } = format
+    const { name, summary } = format
     try {
-      const clusters = needs === 'map' ? undefined : this.#stores.ready(needs)?.index
-      const known = this.#views.has(format) || needs === 'map'
-      if (known || (clusters !== undefined && format.usesVmdkDigest !== true)) {
-        const { length, etag } = this.#make(format, { clusters })
-        return { name, summary, url, state: 'ready', length, etag }
-      }
-      const atWork = this.#stores.progress(needs) !== undefined
+      const view = this.#views.known(format)
+      if (view !== undefined)
+        return { name, summary, url, state: 'ready', length: view.length, etag: view.etag }
+      const atWork = this.#views.progress(format) !== undefined
       return { name, summary, url, state: atWork ? 'being made' : 'on request' }
     } catch (error) {
       return { name, summary, url, state: 'impossible', reason: messageOf(error) }
@@ -206,58 +193,12 @@ class Handler implements AsyncDisposable {
     response.end(method === 'HEAD' ? undefined : body)
   }
 
-  /** Fails with NOT_SERVED, VIEW_IMPOSSIBLE, NOT_READY, and with what making clusters fails with. */
+  /** Fails with NOT_SERVED, VIEW_IMPOSSIBLE. */
   async #find(path: string): Promise<ServedView> {
     const format = this.#formats.get(path)
     if (format === undefined) throw new Failure('NOT_SERVED', `there is nothing at ${path}`)
-    const { disk, name } = this.#served
-    const { mediaType, needs } = format
-    const fileName = path.slice(1).replace(/^disk/, () => name)
-    if (needs === 'map') return { view: this.#make(format), origins: { disk }, mediaType, fileName }
-    const { payload, ...parts } = await this.#inTime(this.#prepare(format, needs), needs)
-    const view = this.#make(format, parts)
-    return { view, origins: { disk, store: payload }, mediaType, fileName }
-  }
-
-  /** What a compressed format is made of. */
-  async #prepare(format: ViewFormat, codec: ClusterCodec) {
-    const { index: clusters, payload } = await this.#stores.open(codec)
-    if (format.usesVmdkDigest !== true) return { clusters, payload }
-    const { map, identity } = this.#served
-    this.#vmdkDigest ??= readVmdkDigest({ map, identity, clusters }, payload, this.#context.signal)
-    try {
-      return { clusters, payload, vmdkDigest: await this.#vmdkDigest }
-    } catch (error) {
-      this.#vmdkDigest = undefined // the next request tries again
-      throw error
-    }
-  }
-
-  /** Fails with NOT_READY when it takes long; the work goes on. */
-  async #inTime<Value extends object>(work: Promise<Value>, codec: ClusterCodec): Promise<Value> {
-    work.catch(() => {}) // told to whoever asks next
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, this.#patienceMs, undefined)
-    })
-    try {
-      const value = await Promise.race([work, patience])
-      if (value !== undefined) return value
-    } finally {
-      clearTimeout(timer)
-    }
-    const percent = Math.floor((this.#stores.progress(codec) ?? 1) * 100)
-    throw new Failure('NOT_READY', `the disk is being compressed (${percent} %)`, {
-      details: { percent },
-    })
-  }
-
-  #make(format: ViewFormat, parts: Pick<ViewInput, 'clusters' | 'vmdkDigest'> = {}): View {
-    const { map, identity, contentDigest } = this.#served
-    const input = { map, identity, contentDigest, ...parts }
-    const view = this.#views.get(format) ?? makeView(format.name, input)
-    this.#views.set(format, view)
-    return view
+    const fileName = path.slice(1).replace(/^disk/, () => this.#served.name)
+    return { ...(await this.#views.open(format)), mediaType: format.mediaType, fileName }
   }
 }
 
@@ -282,7 +223,6 @@ function refuse(response: ServerResponse, error: unknown): void {
   response.writeHead(known ? FAILURES[known.code].status : 500, {
     'Content-Type': 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
-    ...(known?.code === 'NOT_READY' && { 'Retry-After': RETRY_AFTER_S }),
   })
   response.end(body)
 }

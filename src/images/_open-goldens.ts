@@ -1,16 +1,8 @@
-import type { Source } from '../bytes/source.ts'
-import type { ClusterStores } from '../formats/cluster-stores.ts'
-import type { DiskMap } from '../formats/disk-map.ts'
+import type { DiskViews } from '../formats/disk-views.ts'
 
 /** The disk inside an image, open, with what views are made of. */
 export interface OpenGolden {
-  readonly disk: Source
-  readonly map: DiskMap
-  /** Names the stored bytes; see `ViewInput`. */
-  readonly digest: string
-  readonly clusters: ClusterStores
-  /** Of the `vmdk-stream` view; asked for once. */
-  vmdkDigest?: Promise<string> | undefined
+  readonly views: DiskViews
   close(): Promise<void>
 }
 

@@ -1,26 +1,28 @@
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import type { Context } from '../base/context.ts'
 import { asFileFailure, Failure, isFailure } from '../base/failure.ts'
+import { Turns } from '../base/turns.ts'
 import { GiB } from '../base/units.ts'
+import type { DigestThreads } from '../bytes/digest-threads.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Database } from '../database/database.ts'
-import type { ClusterCodec } from '../formats/cluster-index.ts'
-import { ClusterStores } from '../formats/cluster-stores.ts'
+import { DiskViews } from '../formats/disk-views.ts'
 import { type DiskMap, parseDiskMap } from '../formats/disk-map.ts'
 import { adoptDisk } from '../formats/golden.ts'
 import { type ImageFormat, openImage } from '../formats/open-image.ts'
 import type { Disk } from '../formats/open-disk.ts'
-import type { View, ViewFormat, ViewInput } from '../formats/view.ts'
-import { makeView, VIEW_FORMATS, viewFormatOf } from '../formats/views.ts'
-import { readVmdkDigest } from '../formats/vmdk-digest.ts'
+import type { View, ViewFormat } from '../formats/view.ts'
+import { VIEW_FORMATS, viewFormatOf } from '../formats/views.ts'
 import type { ContentCache } from '../stores/content-cache.ts'
 import type { Stores } from '../stores/store.ts'
 import { OpenGoldens, type OpenGolden } from './_open-goldens.ts'
 import { pruneClusters } from './_prune-clusters.ts'
 import { openStoredData } from './_stored-data.ts'
+import { keepViewDigest, readViewDigests } from './_view-digests.ts'
 import type { Catalog } from './catalog.ts'
 import type { Image } from './image.ts'
-import type { ImageContent, OfferedFormat, OpenContent } from './image-content.ts'
+import type { ImageContent, OfferedFormat, StoredContent, ViewedContent } from './image-content.ts'
 import { placesOf } from './status.ts'
 
 export interface ContentParts {
@@ -32,8 +34,8 @@ export interface ContentParts {
   readonly clusterDirectory: string
   /** Bytes of them that are kept. Default 20 GiB. */
   readonly maxClusterSize?: number
-  /** Milliseconds that a request waits for a disk to be compressed, before it is told to come back. Default 20 s. */
-  readonly patienceMs?: number
+  /** Where digests of what is sent are computed; without them nobody does. */
+  readonly digests?: DigestThreads | undefined
   readonly context: Context
 }
 
@@ -46,7 +48,7 @@ export async function openImageContent(
   } catch (error) {
     throw asFileFailure(error, parts.clusterDirectory)
   }
-  return new StoredContent(parts)
+  return new OpenImageContent(parts)
 }
 
 /** How the disk formats of images that hold a disk are opened. */
@@ -59,26 +61,35 @@ const DISKS: ReadonlyMap<string, ImageFormat> = new Map([
   ['vmdk', 'vmdk'],
   ['vdi', 'vdi'],
 ])
+/** Disks that are compressed at a time, each taking some 40 MiB; the others wait in line. */
+const COMPRESSED_AT_ONCE = 2
 const STORED_TYPE = 'application/octet-stream'
 
-class StoredContent implements ImageContent, AsyncDisposable {
+class OpenImageContent implements ImageContent, AsyncDisposable {
   readonly #parts: ContentParts
   readonly #end = new AbortController()
   readonly #context: Context
   readonly #goldens = new OpenGoldens()
+  readonly #background = new Set<Promise<void>>()
+  /** How disks are compressed: beside requests, which come first. */
+  readonly #making
 
   constructor(parts: ContentParts) {
     this.#parts = parts
     const signal = AbortSignal.any([parts.context.signal, this.#end.signal])
     this.#context = { ...parts.context, signal }
+    const threads = Math.max(1, availableParallelism() - 1)
+    const turns = new Turns(COMPRESSED_AT_ONCE)
+    this.#making = { threads, turns, yields: true, digestThreads: parts.digests }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort(new Failure('INTERRUPTED', 'the server is ending'))
+    await Promise.all(this.#background)
     await this.#goldens[Symbol.asyncDispose]()
   }
 
-  async openStored(image: Image, prefer?: readonly string[]): Promise<OpenContent> {
+  async openStored(image: Image, prefer?: readonly string[]): Promise<StoredContent> {
     const disk = await openStoredData(image, prefer, this.#parts)
     const format = image.diskFormat ?? 'raw'
     return {
@@ -90,23 +101,21 @@ class StoredContent implements ImageContent, AsyncDisposable {
     }
   }
 
-  async openView(image: Image, name: string, prefer?: readonly string[]): Promise<OpenContent> {
+  async openView(image: Image, name: string, prefer?: readonly string[]): Promise<ViewedContent> {
     const format = viewFormatOf(name)
     if (format.name === image.diskFormat && isDisk(image)) {
       const stored = await this.openStored(image, prefer)
       return { ...stored, mediaType: format.mediaType }
     }
     await using opened = new AsyncDisposableStack()
-    const { golden } = opened.use(await this.#use(image, prefer))
-    // What is compressed goes on being so when this request has waited long enough.
-    const hold = () => this.#use(image, prefer)
-    const { view, store } = await this.#view(format, golden, hold)
+    const { views } = opened.use(await this.#use(image, prefer)).golden
+    const view = await views.open(format)
     const using = opened.move()
     return {
-      view,
-      origins: { disk: golden.disk, ...(store && { store }) },
+      ...view,
       mediaType: format.mediaType,
       fileName: fileNameOf(image, format.endings[0] ?? format.name),
+      listen: (etag) => views.listen(etag),
       [Symbol.asyncDispose]: () => using.disposeAsync(),
     }
   }
@@ -123,9 +132,10 @@ class StoredContent implements ImageContent, AsyncDisposable {
     }
     if (!isDisk(image) || image.size === 0) return [stored]
     await using use = await this.#use(image)
-    const { golden } = use
+    const { views } = use.golden
+    await views.find()
     const offered = VIEW_FORMATS.filter(({ name }) => name !== image.diskFormat)
-    return [stored, ...offered.flatMap((format) => offer(format, golden))]
+    return [stored, ...offered.flatMap((format) => offer(format, views))]
   }
 
   /** The golden of an image, open. Fails with VIEW_IMPOSSIBLE when it holds no disk that can be read. */
@@ -145,22 +155,31 @@ class StoredContent implements ImageContent, AsyncDisposable {
   }
 
   async #openGolden(image: Image, prefer: readonly string[] | undefined): Promise<OpenGolden> {
-    const { clusterDirectory: directory } = this.#parts
     const source = await openStoredData(image, prefer, this.#parts)
     try {
       const format = DISKS.get(image.diskFormat ?? '') ?? 'raw'
       const { disk } = await openImage(source, { format })
       const map = await this.#mapOf(image, disk, source)
-      const digest = digestOf(image)
-      const clusters = new ClusterStores(
-        { disk, map, contentDigest: digest, directory },
+      const views = new DiskViews(
+        {
+          disk,
+          map,
+          identity: digestOf(image),
+          contentDigest: digestOf(image),
+          directory: this.#parts.clusterDirectory,
+          ...this.#making,
+          digests: await readViewDigests(image.id, this.#parts),
+          onDigest: (etag, digest) =>
+            this.#inBackground(keepViewDigest(image.id, etag, digest, this.#parts)),
+          onWork: (done) => this.#inBackground(this.#keepOpen(image, prefer, done)),
+        },
         this.#context,
       )
       const close = async () => {
-        await clusters[Symbol.asyncDispose]()
+        await views[Symbol.asyncDispose]()
         await source[Symbol.asyncDispose]()
       }
-      return { disk, map, digest, clusters, close }
+      return { views, close }
     } catch (error) {
       await source[Symbol.asyncDispose]()
       throw error
@@ -180,54 +199,26 @@ class StoredContent implements ImageContent, AsyncDisposable {
     return map
   }
 
-  async #view(
-    format: ViewFormat,
-    golden: OpenGolden,
-    hold: () => Promise<AsyncDisposable>,
-  ): Promise<{ view: View; store?: Source }> {
-    const { needs } = format
-    if (needs === 'map') return { view: makeView(format.name, inputOf(golden)) }
-    const held = await hold()
-    const work = this.#prepare(format, needs, golden).finally(() => held[Symbol.asyncDispose]())
-    const { payload, ...made } = await this.#inTime(work, () => golden.clusters.progress(needs))
-    return { view: makeView(format.name, { ...inputOf(golden), ...made }), store: payload }
-  }
-
-  /** What a compressed format is made of. */
-  async #prepare(format: ViewFormat, codec: ClusterCodec, golden: OpenGolden) {
+  /** What is being made goes on when nobody waits for it any more. */
+  async #keepOpen(
+    image: Image,
+    prefer: readonly string[] | undefined,
+    done: Promise<unknown>,
+  ): Promise<void> {
+    await using _ = await this.#use(image, prefer)
+    await done
     const { clusterDirectory, maxClusterSize = 20 * GiB } = this.#parts
-    const isNew = golden.clusters.ready(codec) === undefined
-    const { index: clusters, payload } = await golden.clusters.open(codec)
-    if (isNew) await pruneClusters(clusterDirectory, maxClusterSize)
-    if (format.usesVmdkDigest !== true) return { clusters, payload }
-    const input = { ...inputOf(golden), clusters }
-    golden.vmdkDigest ??= readVmdkDigest(input, payload, this.#context.signal)
-    try {
-      return { clusters, payload, vmdkDigest: await golden.vmdkDigest }
-    } catch (error) {
-      golden.vmdkDigest = undefined // the next request tries again
-      throw error
-    }
+    await pruneClusters(clusterDirectory, maxClusterSize)
   }
 
-  /** Fails with NOT_READY when it takes long; the work goes on. */
-  async #inTime<Value extends object>(
-    work: Promise<Value>,
-    progress: () => number | undefined,
-  ): Promise<Value> {
-    work.catch(() => {}) // told to whoever asks next
-    const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => late.resolve(undefined), this.#parts.patienceMs ?? 20_000)
-    try {
-      const value = await Promise.race([work, late.promise])
-      if (value !== undefined) return value
-    } finally {
-      clearTimeout(timer)
-    }
-    const percent = Math.floor((progress() ?? 1) * 100)
-    throw new Failure('NOT_READY', `the disk is being compressed (${percent} %)`, {
-      details: { percent },
-    })
+  /** Nobody waits for it; what goes wrong is told to the log. */
+  #inBackground(work: Promise<void>): void {
+    const done = work
+      .catch((error: unknown) => {
+        if (!this.#end.signal.aborted) this.#context.log.warn('view.work_failed', { error })
+      })
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
   }
 }
 
@@ -238,10 +229,6 @@ function isDisk({ diskFormat, containerFormat }: Image): boolean {
 /** Another for other bytes. */
 function digestOf({ id, hashValue, checksum, size }: Image): string {
   return hashValue ?? checksum ?? `${id}-${size}`
-}
-
-function inputOf({ map, digest }: OpenGolden): ViewInput {
-  return { map, identity: digest, contentDigest: digest }
 }
 
 /** The stored bytes as a view: one piece, copied. */
@@ -256,15 +243,12 @@ function storedView(length: number, format: string, digest: string): View {
 }
 
 /** A format as a row of the list; none if the disk does not fit it. */
-function offer(format: ViewFormat, golden: OpenGolden): OfferedFormat[] {
-  const { name, mediaType, summary, needs, usesVmdkDigest } = format
-  const row = { name, mediaType, digest: null, stored: false, summary }
+function offer(format: ViewFormat, views: DiskViews): OfferedFormat[] {
+  const { name, mediaType, summary } = format
   try {
-    const clusters = needs === 'map' ? undefined : golden.clusters.ready(needs)?.index
-    if (needs !== 'map' && (clusters === undefined || usesVmdkDigest === true))
-      return [{ ...row, size: null }]
-    const { length } = makeView(name, { ...inputOf(golden), ...(clusters && { clusters }) })
-    return [{ ...row, size: length }]
+    const view = views.known(format)
+    const digest = (view && views.digestOf(view.etag)) ?? null
+    return [{ name, mediaType, size: view?.length ?? null, digest, stored: false, summary }]
   } catch (error) {
     if (isFailure(error, 'VIEW_IMPOSSIBLE')) return []
     throw error

@@ -23,7 +23,7 @@ function indexOf(
   codec: ClusterCodec,
   lengthOf: (cluster: number) => number,
 ): ClusterIndex {
-  const builder = new ClusterIndexBuilder(map, codec, 4)
+  const builder = new ClusterIndexBuilder(map, codec, 4, 'ed'.repeat(32))
   const clusters = Array.from({ length: map.dataUnits }, (_, cluster) => cluster)
   builder.add({
     lengths: Uint16Array.from(clusters, lengthOf),

@@ -10,8 +10,9 @@ import { mixedDisk } from '../../testing/mixed-disk.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { bytesOf, writeContent } from '../../testing/view-bytes.ts'
 import type { ClusterCodec } from '../cluster-index.ts'
-import { makeClusterStore, openClusterStore } from '../cluster-store.ts'
+import { openClusterStore } from '../cluster-store.ts'
 import { type DiskMap, DiskMapBuilder, UNIT } from '../disk-map.ts'
+import { makeClusterStore } from '../make-cluster-store.ts'
 import { makeView } from '../views.ts'
 
 const at = await tempDir()

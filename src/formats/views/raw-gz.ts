@@ -11,7 +11,8 @@ import {
   gzipZerosLength,
 } from '../_gzip-member.ts'
 import { UNIT } from '../disk-map.ts'
-import type { ViewFormat } from '../view.ts'
+import { type OrderedContent, wholeContent } from '../ordered-content.ts'
+import type { ViewFormat, ViewInput } from '../view.ts'
 
 /** The disk as gzip would give it, in many members: one for each data unit and for each hole. */
 export const rawGz: ViewFormat = {
@@ -22,18 +23,21 @@ export const rawGz: ViewFormat = {
   needs: 'deflate',
   smallestOf: 'deflate-wide',
   version: 1,
-  make: (input) => {
-    const clusters = clustersOf(input)
-    return framedDisk(clusters, {
-      unit: (cluster) => gzipCluster(clusters, cluster),
-      unitLength: (cluster) => gzipClusterLength(clusters, cluster),
-      shortUnit: (cluster, bytes, length) => {
-        const crc = crc32WithoutZeros(clusters.crc32(cluster), UNIT - length)
-        return gzipMember(storedStream(bytes, length), length, crc)
-      },
-      shortUnitLength: (length) => storedLength(length) + GZIP_EXTRA,
-      zeros: gzipZeros,
-      zerosLength: gzipZerosLength,
-    })
-  },
+  make: (input) => wholeContent(orderOf(input)),
+  order: (input) => orderOf(input),
+}
+
+function orderOf(input: ViewInput): OrderedContent {
+  const clusters = clustersOf(input)
+  return framedDisk(clusters, {
+    unit: (cluster) => gzipCluster(clusters, cluster),
+    unitLength: (cluster) => gzipClusterLength(clusters, cluster),
+    shortUnit: (cluster, bytes, length) => {
+      const crc = crc32WithoutZeros(clusters.crc32(cluster), UNIT - length)
+      return gzipMember(storedStream(bytes, length), length, crc)
+    },
+    shortUnitLength: (length) => storedLength(length) + GZIP_EXTRA,
+    zeros: gzipZeros,
+    zerosLength: gzipZerosLength,
+  })
 }

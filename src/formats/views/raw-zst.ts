@@ -4,7 +4,8 @@ import { clustersOf } from '../_clusters-of.ts'
 import { framedDisk } from '../_framed-disk.ts'
 import { bytesPiece, payloadPiece } from '../_pieces.ts'
 import { UNIT } from '../disk-map.ts'
-import type { ViewFormat } from '../view.ts'
+import { type OrderedContent, wholeContent } from '../ordered-content.ts'
+import type { ViewFormat, ViewInput } from '../view.ts'
 
 /** The disk as zstd would give it, in many frames: one for each data unit and for each hole. */
 export const rawZst: ViewFormat = {
@@ -14,23 +15,26 @@ export const rawZst: ViewFormat = {
   mediaType: 'application/zstd',
   needs: 'zstd',
   version: 1,
-  make: (input) => {
-    const clusters = clustersOf(input)
-    const unit = (cluster: number) => {
-      const length = clusters.length(cluster)
-      const payload = payloadPiece(clusters.offset(cluster), length)
-      return clusters.isStored(cluster) ? plainFrame(payload, length) : [payload]
-    }
-    return framedDisk(clusters, {
-      unit,
-      unitLength: (cluster) =>
-        clusters.isStored(cluster) ? UNIT + PLAIN_EXTRA : clusters.length(cluster),
-      shortUnit: (_, bytes, length) => plainFrame(bytes, length),
-      shortUnitLength: (length) => length + PLAIN_EXTRA,
-      zeros: zerosFrame,
-      zerosLength: (length) => ZEROS_HEAD + Math.ceil(length / ZEROS_BLOCK) * ZEROS_STEP,
-    })
-  },
+  make: (input) => wholeContent(orderOf(input)),
+  order: (input) => orderOf(input),
+}
+
+function orderOf(input: ViewInput): OrderedContent {
+  const clusters = clustersOf(input)
+  const unit = (cluster: number) => {
+    const length = clusters.length(cluster)
+    const payload = payloadPiece(clusters.offset(cluster), length)
+    return clusters.isStored(cluster) ? plainFrame(payload, length) : [payload]
+  }
+  return framedDisk(clusters, {
+    unit,
+    unitLength: (cluster) =>
+      clusters.isStored(cluster) ? UNIT + PLAIN_EXTRA : clusters.length(cluster),
+    shortUnit: (_, bytes, length) => plainFrame(bytes, length),
+    shortUnitLength: (length) => length + PLAIN_EXTRA,
+    zeros: zerosFrame,
+    zerosLength: (length) => ZEROS_HEAD + Math.ceil(length / ZEROS_BLOCK) * ZEROS_STEP,
+  })
 }
 
 const MAGIC = 0xfd2fb528

@@ -1,10 +1,10 @@
 import { Failure } from '../../base/failure.ts'
-import { formatSize, SECTOR, TiB } from '../../base/units.ts'
+import { formatSize, KiB, SECTOR, TiB } from '../../base/units.ts'
 import type { Content, Piece } from '../../bytes/piece.ts'
 import { clustersOf } from '../_clusters-of.ts'
 import { deflatedCluster, deflatedLength } from '../_deflate-stream.ts'
 import { bytesPiece, lazyContent } from '../_pieces.ts'
-import { placedContent, Places } from '../_places.ts'
+import { Places } from '../_places.ts'
 import { bytesContent, forDataUnits, joinedContent, roundUp, zerosContent } from '../_segments.ts'
 import {
   AT_END,
@@ -17,12 +17,15 @@ import {
 } from '../_vmdk-layout.ts'
 import type { ClusterIndex } from '../cluster-index.ts'
 import { UNIT } from '../disk-map.ts'
+import { type OrderedContent, wholeContent } from '../ordered-content.ts'
 import type { ViewFormat, ViewInput } from '../view.ts'
 
 /** Header with newlines told, compressed grains, markers. */
 const FLAGS = 0x30001
 /** Tables name sectors with 32 bits. */
 const MAX_LENGTH = 2 * TiB
+/** No grain takes more, with the table behind it and its part of all else. */
+const LONGEST_PART = UNIT + 4 * KiB
 /** Sectors before the first grain: header, descriptor, and room up to a whole grain. */
 const HEAD_SECTORS = GRAIN_SECTORS
 /** What the marker of a sector says that there follows. */
@@ -39,7 +42,7 @@ export const vmdkStream: ViewFormat = {
   version: 1,
   maxVirtualSize: 62 * TiB,
   make: (input) => {
-    const content = contentOf(input)
+    const content = wholeContent(orderOf(input))
     if (content.length <= MAX_LENGTH) return content
     throw new Failure(
       'VIEW_IMPOSSIBLE',
@@ -47,20 +50,30 @@ export const vmdkStream: ViewFormat = {
       { details: { format: 'vmdk-stream', length: content.length } },
     )
   },
+  order: (input) => (input.map.dataUnits * LONGEST_PART <= MAX_LENGTH ? orderOf(input) : undefined),
 }
 
 /** Head, for each table its grains and then itself, the directory of the tables, footer, end marker. */
-function contentOf(input: ViewInput): Content {
+function orderOf(input: ViewInput): OrderedContent {
   const capacity = input.map.size / SECTOR
   const layout = layoutOf(clustersOf(input))
+  return {
+    head: joinedContent(
+      bytesContent(headerOf(capacity, AT_END)),
+      bytesContent(descriptorOf(input)),
+      zerosContent((HEAD_SECTORS - 1 - DESCRIPTOR_SECTORS) * SECTOR),
+    ),
+    parts: layout.places,
+    partAt: (cluster) => partAt(cluster, layout),
+    tail: () => tailOf(capacity, layout),
+  }
+}
+
+/** In front of everything but grains stands a marker of one sector. */
+function tailOf(capacity: number, layout: Layout): Content {
   const directory = directoryOf(layout)
-  // In sectors; in front of everything but grains stands a marker of one sector.
   const directoryAt = HEAD_SECTORS + layout.places.end / SECTOR + 1
   return joinedContent(
-    bytesContent(headerOf(capacity, AT_END)),
-    bytesContent(descriptorOf(input)),
-    zerosContent((HEAD_SECTORS - 1 - DESCRIPTOR_SECTORS) * SECTOR),
-    placedContent(layout.places, (cluster) => partAt(cluster, layout)),
     bytesContent(marker(directory.length / SECTOR, MARKER.directory)),
     directory,
     bytesContent(marker(1, MARKER.footer)),

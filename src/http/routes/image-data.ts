@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Service } from '../../app/service.ts'
 import { Failure } from '../../base/failure.ts'
 import type { Image } from '../../images/image.ts'
-import type { OpenContent } from '../../images/image-content.ts'
+import type { ViewedContent } from '../../images/image-content.ts'
 import { placesOf } from '../../images/status.ts'
 import type { UploadRequest } from '../../images/upload.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
@@ -51,7 +51,7 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
       const { image, caller, request, reply } = visit
       if (image.status === 'deactivated' && !caller.isAdmin)
         throw new Failure('FORBIDDEN', `image ${image.id} is deactivated`)
-      const download = parseDownload(request)
+      const download = parseDownload(request, image)
       for (const store of download.prefer) {
         service.stores.get(store)
         checkAllowed(visit, 'download_from_store', visit.target)
@@ -126,7 +126,7 @@ async function open(
   { content }: Service,
   image: Image,
   { format, prefer }: Download,
-): Promise<OpenContent> {
+): Promise<ViewedContent> {
   return format === undefined
     ? await content.openStored(image, prefer)
     : await content.openView(image, format, prefer)
@@ -135,16 +135,16 @@ async function open(
 /** Answers with content; what fails before its first byte is for the caller to answer. */
 async function send(
   { image, request, reply, service }: ImageVisit,
-  { view, origins, mediaType, fileName }: OpenContent,
+  { fileName, ...content }: ViewedContent,
   { format, range, buffer }: Download & { readonly buffer: number },
 ): Promise<unknown> {
   const isStored = format === undefined
-  if (isStored) checkStoredRange(range, view.length)
+  if (isStored && content.view) checkStoredRange(range, content.view.length)
   const { raw } = reply
   for (const [name, value] of Object.entries(reply.getHeaders()))
     if (value !== undefined) raw.setHeader(name, value)
   if (isStored && image.checksum !== null) raw.setHeader('Content-MD5', image.checksum)
-  const served = { view, origins, mediaType, range, buffer, ...(!isStored && { fileName }) }
+  const served = { ...content, range, buffer, ...(!isStored && { fileName }) }
   try {
     await sendView(request.raw, raw, served)
   } catch (error) {

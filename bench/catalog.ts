@@ -79,6 +79,7 @@ const FILTERS: Readonly<Record<string, ImageFilter>> = {
 await using left = new AsyncDisposableStack()
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
+    process.on('uncaughtException', () => {}) // what is under way fails, as its database goes
     void left.disposeAsync().finally(() => process.exit(EXIT.interrupted))
   })
 const place = existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir()

@@ -4,6 +4,7 @@ import { isFailure } from '../base/failure.ts'
 import { tryPatiently } from './_patience.ts'
 
 const BUSY = new Error('busy')
+const alwaysBusy = () => Promise.reject(BUSY)
 const isBusy = (error: unknown) => error === BUSY
 
 describe('trying patiently', () => {
@@ -27,8 +28,7 @@ describe('trying patiently', () => {
   })
 
   it('says DATABASE_BUSY, and why, when patience is over', async () => {
-    const attempt = () => Promise.reject(BUSY)
-    await assert.rejects(tryPatiently(attempt, isBusy, 20), (error) => {
+    await assert.rejects(tryPatiently(alwaysBusy, isBusy, 20), (error) => {
       assert.ok(isFailure(error, 'DATABASE_BUSY'))
       assert.match(error.message, /for 0.02 s/)
       return error.cause === BUSY

@@ -8,6 +8,7 @@ import { openDatabase } from '../database/open-database.ts'
 import { catalogMigrations } from '../images/catalog-migrations.ts'
 import type { Catalog } from '../images/catalog.ts'
 import type { Image } from '../images/image.ts'
+import type { UploadRequest } from '../images/upload.ts'
 import { openCatalog } from '../images/open-catalog.ts'
 import { openImages } from '../images/open-images.ts'
 import { openUploads, uploadKinds } from '../images/open-uploads.ts'
@@ -19,6 +20,7 @@ import { glanceDirect } from '../imports/methods/glance-direct.ts'
 import { glanceDownload } from '../imports/methods/glance-download.ts'
 import { webDownload } from '../imports/methods/web-download.ts'
 import type { ImportRequest } from '../imports/imports.ts'
+import type { ImportStep } from '../imports/step.ts'
 import { convert } from '../imports/steps/convert.ts'
 import { decompress } from '../imports/steps/decompress.ts'
 import { injectMetadata } from '../imports/steps/inject-metadata.ts'
@@ -44,7 +46,13 @@ export const MEMBER: Caller = {
   requestId: 'req-1',
 }
 
-export const STEPS = [decompress, inspect, convert, injectMetadata, introspect] as const
+export const STEPS: readonly ImportStep[] = [
+  decompress,
+  inspect,
+  convert,
+  injectMetadata,
+  introspect,
+]
 const METHODS = [glanceDirect, webDownload, copyImage, glanceDownload] as const
 
 export interface BenchOptions {
@@ -233,7 +241,7 @@ export class ImportBench implements AsyncDisposable {
 
 export type ImportServer = Awaited<ReturnType<ImportBench['server']>>
 
-export function uploadOf(imageId: string, content: Uint8Array) {
+export function uploadOf(imageId: string, content: Uint8Array): UploadRequest {
   return {
     imageId,
     stream: (async function* () {

@@ -13,7 +13,7 @@ import { Client } from './image-service/client.ts'
 import { dataRows } from './image-service/data-rows.ts'
 import { openGlance } from './image-service/glance.ts'
 import { Material } from './image-service/material.ts'
-import { ownRows } from './image-service/own-rows.ts'
+import { firstRows, lastRows } from './image-service/own-rows.ts'
 import { recordRows } from './image-service/record-rows.ts'
 import type { Bench, Figures, Row, Scale } from './image-service/row.ts'
 import { openIngot, type Server } from './image-service/server.ts'
@@ -22,9 +22,9 @@ import { openPlace } from './place.ts'
 import { type Bar, printBars, printHeading } from './report.ts'
 
 const FULL: Scale = { seconds: 5, dense: GiB, sparse: 4 * GiB, disk: 10 * GiB }
-const QUICK: Scale = { seconds: 2, dense: 128 * MiB, sparse: 256 * MiB, disk: GiB }
+const QUICK: Scale = { seconds: 2, dense: 256 * MiB, sparse: 512 * MiB, disk: 2 * GiB }
 const IMAGES = 1000
-const ROWS: readonly Row[] = [...ownRows, ...recordRows, ...dataRows]
+const ROWS: readonly Row[] = [...firstRows, ...recordRows, ...dataRows, ...lastRows]
 
 const { values } = parseArgs({
   options: {

@@ -1,11 +1,11 @@
-/** What the server costs that does nothing yet: its start and its memory. */
+/** What the server costs whatever it does: its start and its memory. */
 import { MiB } from '../../src/base/units.ts'
-import { memoryOf } from './processes.ts'
+import { memoryOf, peakOf } from './processes.ts'
 import type { Row } from './row.ts'
 
 const START_MS = 1000
 
-export const ownRows: readonly Row[] = [
+export const firstRows: readonly Row[] = [
   {
     key: 'start',
     what: 'start with nothing there yet, until it answers',
@@ -22,12 +22,21 @@ export const ownRows: readonly Row[] = [
       },
     ],
   },
-  {
-    key: 'idle',
-    what: 'memory of the server that was just started',
-    measure: async ({ client }) => ({ mib: memoryOf(client.server.pids()) / MiB }),
+  memoryRow('idle', 'memory of a server that did nothing yet', memoryOf),
+]
+
+/** Comes behind all others. */
+export const lastRows: readonly Row[] = [
+  memoryRow('peak', 'memory at its most, in all of this', peakOf),
+]
+
+function memoryRow(key: string, what: string, of: (pids: readonly number[]) => number): Row {
+  return {
+    key,
+    what,
+    measure: async ({ client }) => ({ mib: of(client.server.pids()) / MiB }),
     show: ({ mib = NaN }) => `${Math.round(mib)} MiB`,
     ratio: (ours, peer) => (peer['mib'] ?? NaN) / (ours['mib'] ?? NaN),
     bars: () => [],
-  },
-]
+  }
+}

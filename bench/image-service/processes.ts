@@ -1,5 +1,5 @@
 /** What the processes of a server used, those that it started included. Source: proc(5). */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { KiB } from '../../src/base/units.ts'
 
 const TICKS_PER_S = 100
@@ -31,13 +31,9 @@ export function memoryOf(pids: readonly number[]): number {
   return sum(pids, (pid) => numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB$/m) * KiB)
 }
 
-/** The most memory that each held since `forgetPeaks`, together; bytes. */
+/** The most memory that each has held since it began, together; bytes. */
 export function peakOf(pids: readonly number[]): number {
   return sum(pids, (pid) => numberIn(`/proc/${pid}/status`, /^VmHWM:\s+(\d+) kB$/m) * KiB)
-}
-
-export function forgetPeaks(pids: readonly number[]): void {
-  for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }
 
 function threadsOf(pid: number): string[] {

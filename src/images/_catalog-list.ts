@@ -50,6 +50,8 @@ export const PACES: Readonly<Record<DatabaseKind, Pace>> = {
   postgres: { first: 500, next: 2000, few: 5000, fewest: 1000 },
 }
 const MORE = 4
+/** Pages that are looked for while others delete what is on them. */
+const TRIES = 5
 
 export async function listImages(
   db: Reader,
@@ -59,8 +61,12 @@ export async function listImages(
   pace: Pace,
 ): Promise<Image[]> {
   const question = { db, kind, query, sort: wholeSort(query.sort) }
-  const page = query.limit === 0 ? [] : await findPage(question, pace)
-  return await readImages(db, kind, known, page)
+  for (let tries = 1; ; tries++) {
+    const page = query.limit === 0 ? [] : await findPage(question, pace)
+    const images = await readImages(db, kind, known, page)
+    // One that was deleted between the two leaves the page short, as if it were the last: look again.
+    if (images.length === page.length || tries === TRIES) return images
+  }
 }
 
 async function findPage(question: Question, pace: Pace): Promise<readonly Entry[]> {

@@ -8,7 +8,7 @@ export interface Arrived {
   size: number
 }
 
-interface Arriving {
+export interface Arriving {
   /** What failures call it. */
   readonly name: string
   /** Bytes that were announced. */

@@ -239,7 +239,7 @@ class OpenImages implements Images {
     await catalog.remove(tx, image.id)
     return await this.#removeObjects(tx, image, [
       ...image.locations,
-      ...(staged ? [staged.object] : []),
+      ...(staged?.object ? [staged.object] : []),
     ])
   }
 

@@ -70,9 +70,13 @@ async function openParts(limits: Record<string, number> = {}) {
   return { parts, images, create, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
+/** What QEMU would take for an image that reads a file of its host. */
+const unsafe = Buffer.alloc(MiB)
+unsafe.write('QFI\xfb\0\0\0\x03', 'latin1')
+
 function requestOf(imageId: string, bytes: Uint8Array = disk) {
   const stream = async function* () {
-    yield bytes
+    for (let at = 0; at < bytes.length; at += 64 * KiB) yield bytes.subarray(at, at + 64 * KiB)
   }
   const { signal } = new AbortController()
   return { imageId, stream: stream(), size: bytes.length, userId: 'u', requestId: 'req-1', signal }
@@ -97,7 +101,7 @@ describe('data that is staged', () => {
     const image = await openUploads(parts).stage(requestOf(id, gzipSync(disk)))
     assert.deepEqual([image.status, image.size, image.locations], ['uploading', disk.length, []])
     const staged = await openStaged(parts.catalog).find(id)
-    assert.ok(staged)
+    assert.ok(staged?.object)
     assert.equal(staged.ingested.virtualSize, disk.length)
     await using source = await parts.stores.get(staged.object.store).open(staged.object.key)
     assert.ok(disk.equals(await source.read(0, source.size)))
@@ -105,6 +109,73 @@ describe('data that is staged', () => {
     assert.equal((await parts.catalog.usage('p')).staged, disk.length)
     await assert.rejects(openUploads(parts).stage(requestOf(id)), failsWith('IMAGE_STATE'))
     assert.equal(await parts.ledger.holderOf(id), undefined)
+  })
+
+  it('and is refused for its content, is read to its end; the reason is kept, and nothing else', async () => {
+    const { parts, create } = bench
+    const before = (await parts.catalog.usage('p')).staged
+    const keys = await keysIn(parts.stores)
+    for (const [diskFormat, containerFormat, code] of [
+      ['qcow2', 'bare', 'FORMAT_MISMATCH'],
+      ['vmdk', 'bare', 'FORMAT_MISMATCH'],
+      ['raw', 'compressed', 'FORMAT_MISMATCH'],
+    ] as const) {
+      const { id } = await create({ diskFormat, containerFormat })
+      const request = requestOf(id)
+      const image = await openUploads(parts).stage(request)
+      assert.deepEqual([image.status, image.size, image.locations], ['uploading', null, []])
+      assert.deepEqual(await request.stream.next(), { done: true, value: undefined })
+      const staged = await openStaged(parts.catalog).find(id)
+      assert.equal(staged?.object, undefined)
+      assert.equal(staged?.refused?.code, code)
+      assert.ok(staged?.refused?.message.includes(id))
+      assert.equal(await parts.catalog.readAttachment(id, 'map'), undefined)
+      assert.equal(await parts.ledger.holderOf(id), undefined)
+      await assert.rejects(openUploads(parts).stage(requestOf(id)), failsWith('IMAGE_STATE'))
+    }
+    assert.equal((await parts.catalog.usage('p')).staged, before)
+    assert.deepEqual(await keysIn(parts.stores), keys)
+  })
+
+  it('and is unsafe, is deleted with its image like any other', async () => {
+    const { parts, images, create } = bench
+    const { id } = await create({ diskFormat: 'qcow2' })
+    const staged = await openUploads(parts).stage(requestOf(id, unsafe))
+    assert.equal(staged.status, 'uploading')
+    await images.delete(id)
+    assert.equal(await parts.catalog.get(id), undefined)
+    assert.equal(await openStaged(parts.catalog).find(id), undefined)
+  })
+
+  it('is held to what was announced and allowed, also when its content is refused', async () => {
+    const { parts, create } = bench
+    for (const [size, maxSize, code] of [
+      [disk.length + 1, 64 * MiB, 'REQUEST_INVALID'],
+      [disk.length - 1, 64 * MiB, 'REQUEST_INVALID'],
+      [undefined, MiB, 'LIMIT_EXCEEDED'],
+    ] as const) {
+      const { id } = await create({ diskFormat: 'qcow2' })
+      const config = { ...parts.config, max_size: maxSize }
+      const staging = openUploads({ ...parts, config }).stage({ ...requestOf(id), size })
+      await assert.rejects(staging, failsWith(code))
+      assert.equal((await parts.catalog.get(id))?.status, 'queued')
+      assert.equal(await openStaged(parts.catalog).find(id), undefined)
+    }
+  })
+
+  it('is put back when the client leaves while refused content is read to its end', async () => {
+    const { parts, create } = bench
+    const { id } = await create({ diskFormat: 'qcow2' })
+    const leaving = new AbortController()
+    const stream = async function* () {
+      for (let at = 0; at < disk.length; at += 64 * KiB) yield disk.subarray(at, at + 64 * KiB)
+      leaving.abort(new Failure('READER_GONE', 'the client left'))
+      yield disk
+    }
+    const request = { ...requestOf(id), size: undefined, stream: stream(), signal: leaving.signal }
+    await assert.rejects(openUploads(parts).stage(request), failsWith('READER_GONE'))
+    assert.equal((await parts.catalog.get(id))?.status, 'queued')
+    assert.equal(await openStaged(parts.catalog).find(id), undefined)
   })
 
   it('goes with its image', async () => {
@@ -115,7 +186,7 @@ describe('data that is staged', () => {
     await images.delete(id)
     const [task] = (await parts.ledger.orphans()).filter(({ type }) => type === 'remove-objects')
     const kind = uploadKinds(parts).find(({ type }) => type === 'remove-objects')
-    assert.ok(task && kind && staged)
+    assert.ok(task && kind && staged?.object)
     await using lease = await parts.ledger.claim(task.id)
     assert.ok(lease)
     await kind.run(lease)

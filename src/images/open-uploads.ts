@@ -8,13 +8,14 @@ import type { Store, Stores } from '../stores/store.ts'
 import type { Ledger } from '../tasks/ledger.ts'
 import type { Lease, TaskKind } from '../tasks/task.ts'
 import { fillImage } from './_fill-image.ts'
+import { KeptBody } from './_kept-body.ts'
 import { type UploadKind, undoUpload } from './_undo-upload.ts'
 import type { Catalog, ImageChange, Usage } from './catalog.ts'
 import type { Image } from './image.ts'
 import { type Ingested, type IngestPlan, ingest } from './ingest.ts'
 import { imageNotFound } from './open-images.ts'
 import { removeObjectsKind } from './remove-objects.ts'
-import { openStaged } from './staged.ts'
+import { isRefusal, openStaged, toStagedRefusal } from './staged.ts'
 import { checkMove } from './status.ts'
 import type { UploadRequest, Uploads } from './upload.ts'
 
@@ -89,8 +90,8 @@ class Upload {
     const { image, quota, lease: begun } = await this.#begin()
     await using lease = begun
     try {
-      const ingested = await this.#ingest(image, quota, lease)
-      return await this.#finish(image, ingested, lease)
+      const taken = await this.#take(image, quota, lease)
+      return await this.#finish(image, taken, lease)
     } catch (error) {
       const thrown = error instanceof Error ? error : new Error(String(error))
       await this.#undo(thrown, lease)
@@ -160,16 +161,31 @@ class Upload {
     return limit === undefined || limit < 0 ? undefined : Math.max(0, limit * MiB - used)
   }
 
-  async #ingest(image: Image, quota: number | undefined, lease: Lease): Promise<Ingested> {
-    const { config, spoolDirectory, digests, context, stageWishes } = this.#parts
-    const { stream, size, signal } = this.#request
-    const plan: IngestPlan = {
+  /** What has come. That content is refused is an answer too while it is staged: the import tells of it. */
+  async #take(image: Image, quota: number | undefined, lease: Lease): Promise<Ingested | Failure> {
+    const { stream } = this.#request
+    const plan = this.#planFor(image, quota)
+    const context = this.#contextOf(lease)
+    if (this.#kind === 'upload') return await ingest(stream, plan, context)
+    using body = new KeptBody(stream)
+    try {
+      return await ingest(body.rest, plan, context)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      await body.drain(plan, context)
+      return error
+    }
+  }
+
+  #planFor(image: Image, quota: number | undefined): IngestPlan {
+    const { config, spoolDirectory, digests, stageWishes } = this.#parts
+    return {
       name: `image ${image.id}`,
       store: this.#store,
       key: this.#key,
       diskFormat: image.diskFormat ?? 'raw',
       containerFormat: image.containerFormat ?? 'bare',
-      size,
+      size: this.#request.size,
       maxSize: config.max_size,
       quota,
       requireMatch: config.require_format_match,
@@ -179,17 +195,21 @@ class Upload {
       digests,
       ...(this.#kind === 'stage' && stageWishes(image)),
     }
-    return await ingest(stream, plan, {
-      ...context,
-      signal: AbortSignal.any([signal, lease.signal]),
+  }
+
+  #contextOf(lease: Lease): Context {
+    return {
+      ...this.#parts.context,
+      signal: AbortSignal.any([this.#request.signal, lease.signal]),
       progress: (event) => {
         if (event.kind === 'bytes') lease.tell({ done: event.done })
       },
-    })
+    }
   }
 
   /** Says so in the record, and ends the task, at once. */
-  async #finish({ id, owner }: Image, ingested: Ingested, lease: Lease): Promise<Image> {
+  async #finish({ id, owner }: Image, taken: Ingested | Failure, lease: Lease): Promise<Image> {
+    if (taken instanceof Failure) return await this.#finishRefused(id, taken, lease)
     const { database, catalog, quotas, context } = this.#parts
     const limits = quotas.active ? await quotas.limits(owner) : {}
     const location = {
@@ -204,21 +224,36 @@ class Upload {
       if (now === undefined || now.status === 'pending_delete') throw gone(id)
       if (limits[this.#resource] !== undefined) {
         const used = this.#usedOf(await catalog.usage(owner, tx)) // others may have been quicker
-        quotas.check(limits, this.#resource, used / MiB, ingested.size / MiB, tx)
+        quotas.check(limits, this.#resource, used / MiB, taken.size / MiB, tx)
       }
       const image =
         this.#kind === 'upload'
-          ? await fillImage(catalog, tx, id, ingested, location)
-          : await this.#keepStaged(tx, id, ingested)
+          ? await fillImage(catalog, tx, id, taken, location)
+          : await this.#keepStaged(tx, id, taken)
       await lease.finish({ status: 'success', message: '' }, tx)
       return image
     })
     context.log.info(`image.${this.#kind === 'upload' ? 'activated' : 'staged'}`, {
       imageId: id,
-      size: ingested.size,
+      size: taken.size,
       store: this.#store.id,
     })
     if (this.#kind === 'upload') this.#parts.onActive?.(image)
+    return image
+  }
+
+  /** Nothing stands for it, so nothing counts. */
+  async #finishRefused(id: string, refusal: Failure, lease: Lease): Promise<Image> {
+    const { database, catalog, context } = this.#parts
+    const image = await database.write(async (tx) => {
+      const now = await catalog.get(id, tx)
+      if (now === undefined || now.status === 'pending_delete') throw gone(id)
+      await openStaged(catalog).keep(tx, id, toStagedRefusal(refusal))
+      const image = await catalog.update(tx, id, { stagedSize: 0 }, { from: ['uploading'] })
+      await lease.finish({ status: 'success', message: '' }, tx)
+      return image
+    })
+    context.log.info('image.staged-refused', { imageId: id, code: refusal.code })
     return image
   }
 

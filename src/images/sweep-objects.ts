@@ -64,7 +64,7 @@ async function isOrphan(
   return database.write(async (tx) => {
     if (await catalog.isLocated(store, key, tx)) return false
     const staged = await openStaged(catalog).find(imageId, tx)
-    if (staged?.object.store === store && staged.object.key === key) return false
+    if (staged?.object?.store === store && staged.object.key === key) return false
     for (const status of ['pending', 'processing'] as const)
       for (const task of await ledger.list({ status, hidden: true }, tx))
         if (names(task.leftovers, key) || names(task.input, key)) return false

@@ -24,7 +24,8 @@ export interface Uploads {
   upload(request: UploadRequest): Promise<Image>
   /**
    * queued → uploading. The data is taken in as the import steps say (unpacked, converted, inspected) and
-   * stands, staged, in the store as the object it will be when it is imported.
+   * stands, staged, in the store as the object it will be when it is imported. Content that is refused is read to
+   * its end and kept nowhere: the image is staged, and its import fails with the reason.
    */
   stage(request: Omit<UploadRequest, 'store'>): Promise<Image>
 }

@@ -16,7 +16,7 @@ export async function dropStaged(
   const found = await staged.find(imageId, tx)
   if (found !== undefined) await staged.forget(tx, imageId)
   const objects: { store: string; key: string }[] = []
-  for (const { store, key } of found === undefined ? more : [found.object, ...more])
+  for (const { store, key } of found?.object === undefined ? more : [found.object, ...more])
     if (!(await catalog.isLocated(store, key, tx))) objects.push({ store, key })
   if (objects.length === 0) return undefined
   const id = context.newId()

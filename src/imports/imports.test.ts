@@ -20,6 +20,7 @@ import {
 import { qemuImages } from '../testing/qemu-images.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { flawedPage, openWebServer } from '../testing/web-server.ts'
+import { openStaged } from '../images/staged.ts'
 import type { ImportRequest } from './imports.ts'
 
 const inTemp = await tempDir()
@@ -221,6 +222,24 @@ describe('staged data', () => {
     await one.uploads.stage(uploadOf(id, DISK))
     const again = await importInto(bench, one, id, direct)
     assert.equal(again.image.status, 'active')
+  })
+
+  it('that was refused fails its import with the reason, and the image can be staged anew', async () => {
+    await using bench = await openBench()
+    const one = await bench.server()
+    const { id } = await bench.image({ diskFormat: 'qcow2' })
+    const staged = await one.uploads.stage(uploadOf(id, DISK))
+    assert.equal(staged.status, 'uploading')
+    assert.equal((await one.catalog.usage('p1')).staged, 0)
+    const { image, task } = await importInto(bench, one, id, direct)
+    assert.deepEqual([image.status, image.size, task.status], ['queued', null, 'failure'])
+    assert.match(task.message, /is said to be qcow2|not qcow2/)
+    assert.equal(await openStaged(one.catalog).find(id), undefined)
+    for (const store of ['a', 'b', 'c']) assert.deepEqual(await bench.keys(store), [], store)
+    const made = await qemuImages('qcow2', DISK)
+    await one.uploads.stage(uploadOf(id, await readFile(await made.converted())))
+    const again = await importInto(bench, one, id, direct)
+    assert.deepEqual([again.image.status, again.task.status], ['active', 'success'])
   })
 
   it('is active after the first store if not all must succeed, and says which failed', async () => {

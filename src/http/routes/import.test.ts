@@ -84,6 +84,23 @@ describe('POST /v2/images/{id}/import', () => {
     assert.equal(again.status, 409)
   })
 
+  it('tells in its task, not at the stage, that content is refused', async () => {
+    await using server = await openTestServer({ config: localConfig() })
+    const id = await createImage(server, 'alice', { disk_format: 'qcow2' })
+    const put = async (what: string, body: Buffer) =>
+      await server.ask(`PUT /v2/images/${id}/${what}`, { as: 'alice', body, headers: STREAM })
+    assert.equal((await put('file', DISK)).status, 415)
+    assert.equal((await put('stage', DISK)).status, 204)
+    const staged = await server.ask(`GET /v2/images/${id}`, { as: 'alice' })
+    assert.deepEqual([staged.json.status, staged.json.size], ['uploading', null])
+    const { status } = await importFrom(server, id, { method: { name: 'glance-direct' } })
+    assert.equal(status, 202)
+    assert.equal((await settled(server, id)).status, 'queued')
+    const { json } = await server.ask(`GET /v2/images/${id}/tasks`, { as: 'alice' })
+    assert.equal(json.tasks[0].status, 'failure')
+    assert.match(json.tasks[0].message, /said to be qcow2/)
+  })
+
   it('imports from the web into the stores that are named, and tells why it failed', async () => {
     await using web = await openWebServer({ '/disk': DISK })
     await using server = await openTestServer({ config: localConfig() })

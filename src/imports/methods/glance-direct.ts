@@ -1,8 +1,12 @@
 import { Failure } from '../../base/failure.ts'
+import { refusalOf } from '../../images/staged.ts'
 import { Type } from '../../schema/type.ts'
 import type { ImportMethod } from '../method.ts'
 
-/** Data that was staged before with `PUT …/stage`. It stands in a store already, hashed, inspected, converted. */
+/**
+ * Data that was staged before with `PUT …/stage`. It stands in a store already, hashed, inspected, converted;
+ * unless it was refused then, which is told now.
+ */
 export const glanceDirect: ImportMethod = {
   name: 'glance-direct',
   summary: 'data that was uploaded to the stage of the image',
@@ -14,6 +18,14 @@ export const glanceDirect: ImportMethod = {
       throw new Failure('IMAGE_STATE', `nothing is staged for image ${image.id}`, {
         details: { id: image.id },
       })
-    return { kind: 'standing', ...found, staged: true, [Symbol.asyncDispose]: async () => {} }
+    if (found.refused) throw refusalOf(found)
+    const { object, ingested } = found
+    return {
+      kind: 'standing',
+      object,
+      ingested,
+      staged: true,
+      [Symbol.asyncDispose]: async () => {},
+    }
   },
 }

@@ -14,6 +14,7 @@ import {
   type MemberRow,
   toRow,
 } from './_catalog-tables.ts'
+import { packBytes, unpackBytes } from './_packed-bytes.ts'
 import type { Catalog, ImageChange, ImageQuery, Usage } from './catalog.ts'
 import type { Image, ImageStatus, Location, Member, MemberStatus } from './image.ts'
 
@@ -231,10 +232,11 @@ class DatabaseCatalog implements Catalog {
       .where('image_id', '=', id)
       .where('kind', '=', kind)
       .executeTakeFirst()
-    return row?.bytes
+    return row && unpackBytes(row.bytes)
   }
 
-  async writeAttachment(tx: Tx, id: string, kind: string, bytes: Uint8Array): Promise<void> {
+  async writeAttachment(tx: Tx, id: string, kind: string, content: Uint8Array): Promise<void> {
+    const bytes = packBytes(content)
     await tx
       .as<CatalogTables>()
       .insertInto('image_attachments')

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import type { Context } from '../base/context.ts'
 import { asFileFailure, Failure, isFailure } from '../base/failure.ts'
 import { Turns } from '../base/turns.ts'
-import { GiB } from '../base/units.ts'
+import { formatSize, GiB, TiB } from '../base/units.ts'
 import type { DigestThreads } from '../bytes/digest-threads.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Database } from '../database/database.ts'
@@ -130,7 +130,7 @@ class OpenImageContent implements ImageContent, AsyncDisposable {
       stored: true,
       summary: 'the stored bytes',
     }
-    if (!isDisk(image) || image.size === 0) return [stored]
+    if (!isDisk(image) || whyNoViews(image) !== undefined) return [stored]
     await using use = await this.#use(image)
     const { views } = use.golden
     await views.find()
@@ -140,8 +140,7 @@ class OpenImageContent implements ImageContent, AsyncDisposable {
 
   /** The golden of an image, open. Fails with VIEW_IMPOSSIBLE when it holds no disk that can be read. */
   async #use(image: Image, prefer?: readonly string[]) {
-    if (image.size === 0)
-      throw new Failure('VIEW_IMPOSSIBLE', `image ${image.id} is empty: it has no other formats`)
+    demandViews(image)
     if (!isDisk(image))
       throw new Failure(
         'VIEW_IMPOSSIBLE',
@@ -159,6 +158,7 @@ class OpenImageContent implements ImageContent, AsyncDisposable {
     try {
       const format = DISKS.get(image.diskFormat ?? '') ?? 'raw'
       const { disk } = await openImage(source, { format })
+      demandViews({ ...image, virtualSize: disk.size })
       const map = await this.#mapOf(image, disk, source)
       const views = new DiskViews(
         {
@@ -224,6 +224,22 @@ class OpenImageContent implements ImageContent, AsyncDisposable {
 
 function isDisk({ diskFormat, containerFormat }: Image): boolean {
   return containerFormat === 'bare' && DISKS.has(diskFormat ?? '')
+}
+
+/** Disks that are larger have no views: a map of one takes 32 MiB of memory, however little is in it. */
+const LARGEST_DISK = 16 * TiB
+
+/** Fails with VIEW_IMPOSSIBLE. */
+function demandViews(image: Image): void {
+  const why = whyNoViews(image)
+  if (why === undefined) return
+  throw new Failure('VIEW_IMPOSSIBLE', `image ${image.id} has no other formats: it ${why}`)
+}
+
+function whyNoViews({ size, virtualSize }: Image): string | undefined {
+  if (size === 0) return 'is empty'
+  const isTooLarge = virtualSize !== null && virtualSize > LARGEST_DISK
+  return isTooLarge ? `is a disk of more than ${formatSize(LARGEST_DISK)}` : undefined
 }
 
 /** Another for other bytes. */

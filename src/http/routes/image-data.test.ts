@@ -416,6 +416,15 @@ describe('another format', () => {
     assert.ok(await server.service.catalog.readAttachment(stored, 'map'))
   })
 
+  it('of a disk larger than any is not made: its map alone would take memory and room', async () => {
+    await runTool(['qemu-img', 'create', '-q', '-f', 'vhdx', at('large'), '17T'])
+    const large = await uploaded(await readFile(at('large')), { ...BARE_RAW, disk_format: 'vhdx' })
+    assert.equal((await get(large, '?disk_format=raw')).status, 409)
+    assert.equal((await get(large, '?disk_format=vhdx')).status, 200)
+    const { json } = await server.ask(`GET /v2/images/${large}/formats`, { as: 'alice' })
+    assert.equal(json.formats.length, 1)
+  })
+
   it('of what is no disk there is none', async () => {
     const packed = await uploaded(disk, { disk_format: 'raw', container_format: 'ova' })
     assert.equal((await get(packed, '?disk_format=qcow2')).status, 409)

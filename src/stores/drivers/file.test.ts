@@ -13,17 +13,23 @@ import { openStore } from '../open-store.ts'
 import { fileDriver } from './file.ts'
 
 const at = await tempDir()
-const open = async (directory: string) =>
-  await openStore({ id: 'disk', type: 'file', options: { data_dir: at(directory) } }, fileDriver, {
-    ...makeContext(),
-    dataDir: at('service'),
-  })
+const open = async (directory: string, options = {}) =>
+  await openStore(
+    { id: 'disk', type: 'file', options: { data_dir: at(directory), ...options } },
+    fileDriver,
+    { ...makeContext(), dataDir: at('service') },
+  )
 
 /** Names of all files below a directory. */
 const filesIn = async (directory: string) =>
   (await readdir(at(directory), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map(({ name }) => name)
+
+storeContract('file, past the cache', async () => ({
+  store: await open('past-cache', { cached_size: 0 }),
+  cut: async () => await rename(at('past-cache'), at('past-cache-unmounted')),
+}))
 
 storeContract('file', async () => ({
   store: await open('contract'),
@@ -63,8 +69,8 @@ describe('a store of files', () => {
     assert.ok(Buffer.alloc(4 * MiB).equals(await source.read(50 * MiB, 4 * MiB)))
   })
 
-  it('keeps every byte, however blocks stand in memory and in the file', async () => {
-    await using store = await open('direct')
+  it('keeps every byte past the cache, however blocks stand in memory and in the file', async () => {
+    await using store = await open('direct', { cached_size: 0 })
     await using writer = await store.create('mixed')
     const memory = new DigestThreads().ring([])
     const block = await memory.take()

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Failure, isFailure, systemCode } from '../../base/failure.ts'
@@ -30,6 +31,8 @@ const WRITE_BACK = 32 * MiB
 /** Writes past the kernel's cache: of whole pages, and worth a wait for the medium. */
 const PAGE = 4 * KiB
 const DIRECT = 512 * KiB
+/** Which share of the memory one object may take of the cache unless it is told. */
+const CACHED_SHARE = 1 / 16
 const ZEROS = Buffer.alloc(1 * MiB)
 
 /** Objects as files of a directory of this machine, or of one that is mounted here. */
@@ -44,13 +47,20 @@ export const fileDriver = defineStoreDriver({
           description: 'directory; default: images, in that of the service',
         }),
       ),
+      cached_size: Type.Optional(
+        Type.Integer({
+          minimum: 0,
+          description:
+            'bytes of a new image that are kept in the cache of the kernel, for who fetches it soon; what follows is written past it; default: a sixteenth of the memory',
+        }),
+      ),
     },
     { additionalProperties: false },
   ),
-  open: async ({ data_dir }, { dataDir }) => {
+  open: async ({ data_dir, cached_size }, { dataDir }) => {
     const directory = resolve(data_dir ?? join(dataDir, 'images'))
     await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE })
-    return new FileStore(directory)
+    return new FileStore(directory, cached_size ?? totalmem() * CACHED_SHARE)
   },
 })
 
@@ -58,9 +68,11 @@ class FileStore implements DriverStore {
   readonly anyOrder = true
   readonly properties: Readonly<Record<string, string | number | boolean>>
   readonly #directory: string
+  readonly #cachedSize: number
 
-  constructor(directory: string) {
+  constructor(directory: string, cachedSize: number) {
     this.#directory = directory
+    this.#cachedSize = cachedSize
     this.properties = { data_dir: directory, chunk_size: 1 * MiB, thin_provisioning: true }
   }
 
@@ -68,7 +80,7 @@ class FileStore implements DriverStore {
     const path = this.#pathOf(key)
     const file = await this.#createPart(path)
     // While the part is ours nobody else can make the object, so that this is true until it is finished.
-    if (!(await exists(path))) return new FileWriter(path, file)
+    if (!(await exists(path))) return new FileWriter(path, file, this.#cachedSize)
     await file.close()
     await rm(path + PART, { force: true })
     throw new Error(`there is an object ${key}`)
@@ -143,12 +155,15 @@ class FileWriter implements ObjectWriter {
   #writeBack: Promise<void> | undefined
   /** The same file, for writes past the cache; undefined where the kernel takes none. */
   #direct: Promise<FileHandle | undefined> | undefined
+  /** Bytes that may still go into the cache. */
+  #cacheable: number
   #open = true
   #finished = false
 
-  constructor(path: string, file: FileHandle) {
+  constructor(path: string, file: FileHandle, cachedSize: number) {
     this.#path = path
     this.#file = file
+    this.#cacheable = cachedSize
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -157,6 +172,7 @@ class FileWriter implements ObjectWriter {
     if (done === bytes.length) return
     await writeAll(this.#file, bytes.subarray(done), offset + done)
     this.#unsynced += bytes.length - done
+    this.#cacheable -= bytes.length - done
     if (this.#unsynced < WRITE_BACK || this.#writeBack) return
     this.#unsynced = 0
     this.#writeBack = this.#beginWriteBack().finally(() => (this.#writeBack = undefined))
@@ -199,13 +215,14 @@ class FileWriter implements ObjectWriter {
   }
 
   /**
-   * Writes past the kernel's cache as many of the bytes as it takes so. A large image would push everything else out
-   * of the cache, and copying it there costs more than all else but the digests (measured: a second of
-   * processor time for each GiB).
+   * Writes past the kernel's cache as many of the bytes as it takes so; of an object that is large, since one alone
+   * could push all else out of it. Who fetches the image then has to wait for the medium, so of those that are
+   * not, everything stays there (measured for each GiB: a second of processor time less to write it so, and more
+   * than a second more to read it the first time).
    */
   async #writeDirect(offset: number, bytes: Uint8Array): Promise<number> {
     const isWhole = offset % PAGE === 0 && bytes.length % PAGE === 0
-    if (!isWhole || bytes.length < DIRECT) return 0
+    if (this.#cacheable > 0 || !isWhole || bytes.length < DIRECT) return 0
     const flags = constants.O_WRONLY | (constants.O_DIRECT ?? 0)
     this.#direct ??= open(this.#path + PART, flags).catch(() => undefined)
     const file = await this.#direct

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=8
 /** The `ingot` command: finds the subcommand, loads only that, and answers for what it throws. */
 import { enableCompileCache } from 'node:module'
 import { Command, CommanderError } from 'commander'

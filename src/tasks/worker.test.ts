@@ -139,6 +139,22 @@ describe('a worker', () => {
     }
   })
 
+  it('never gives all it can do at a time to one project, and leaves nothing of it undone', async () => {
+    const work = kindOf({ waits: true })
+    const { queue } = await open(work.kind, { concurrency: 3 })
+    for (let at = 0; at < 5; at += 1) await queue.offer((await bench.add(here)).id)
+    const other = await bench.add(here, { owner: 'another' })
+    await queue.offer(other.id)
+    await bench.settled()
+    const owners = () => work.leases.map(({ task }) => task.owner)
+    assert.deepEqual(owners(), ['project', 'project', 'another'])
+    while ((await here.ledger.list({ status: 'success' })).length < 6) {
+      work.goOn()
+      await bench.settled()
+    }
+    assert.deepEqual(work.leases.length, 6, 'each once')
+  })
+
   it('does what the queue lost, and does what it brought twice once', async () => {
     const work = kindOf()
     const lost = await bench.add(here)

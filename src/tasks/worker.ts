@@ -11,7 +11,10 @@ export interface WorkerOptions {
   readonly ledger: Ledger
   readonly queue: Queue
   readonly kinds: readonly TaskKind[]
-  /** Tasks that are run at a time; what is undone comes on top. */
+  /**
+   * Tasks that are run at a time; what is undone comes on top. If they are more than two, no project has all of them: one
+   * that downloads from slow servers does not keep the others waiting.
+   */
   readonly concurrency: number
   /** Between two looks for tasks that nobody holds: half a lease. Default 15,000. */
   readonly sweepMs?: number
@@ -57,6 +60,8 @@ class LedgerWorker implements Worker {
   readonly #undoing = new Set<string>()
   /** Everything under way, by the lease it has now. */
   readonly #working = new Map<Lease, Promise<void>>()
+  /** By project: how many of its tasks run here, and which wait for one of these to end. */
+  readonly #shares = new Map<string | null, { running: number; waiting: Set<string> }>()
   #cancelSweep = (): void => {}
   #prunedAt: number
   #isClosing = false
@@ -80,8 +85,29 @@ class LedgerWorker implements Worker {
     await this.#watch(taskId, async () => {
       const task = await this.#options.ledger.get(taskId)
       const kind = task && task.expiresAt === null ? this.#kindOf(task) : undefined
-      if (kind) await this.#take(taskId, kind)
+      if (task && kind) await this.#inTurn(task, () => this.#take(taskId, kind))
     })
+  }
+
+  /** Does the work, unless its project has as much under way as it may: then its task is offered again afterwards. */
+  async #inTurn({ id, owner }: Task, work: () => Promise<void>): Promise<void> {
+    const { concurrency, queue } = this.#options
+    const most = owner === null || concurrency <= 2 ? Infinity : concurrency - 1
+    const share = this.#shares.get(owner) ?? { running: 0, waiting: new Set<string>() }
+    if (share.running >= most) return void share.waiting.add(id)
+    this.#shares.set(owner, share)
+    share.waiting.delete(id)
+    share.running += 1
+    try {
+      await work()
+    } finally {
+      share.running -= 1
+      const [next] = share.waiting
+      if (next !== undefined) {
+        share.waiting.delete(next)
+        await queue.offer(next)
+      } else if (share.running === 0) this.#shares.delete(owner)
+    }
   }
 
   async sweep(): Promise<void> {

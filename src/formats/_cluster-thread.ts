@@ -9,7 +9,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 import { Failure, systemCode } from '../base/failure.ts'
 import { type SentError, toSent } from '../base/sent-error.ts'
-import { type Compression, giveBack, packCluster } from './_pack-cluster.ts'
+import { type Compression, freeCluster, packCluster } from './_pack-cluster.ts'
 import type { ClusterFacts } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
 
@@ -62,7 +62,7 @@ function pack(plain: Uint8Array, compression: Compression): Packed {
     facts.adlers[index] = adler
     output.set(shrinks ? payload : cluster, end)
     end += shrinks ? payload.length : UNIT
-    giveBack(packed)
+    freeCluster(packed)
   }
   const payload = Buffer.allocUnsafeSlow(end)
   output.copy(payload, 0, 0, end)
@@ -85,9 +85,15 @@ function readBatch({ extents }: Batch, { file, name }: ThreadData): Uint8Array {
   return input.subarray(0, end)
 }
 
+/** Frees the memory of payloads now, rather than when the collector comes by. */
+export function giveBack({ payload: { buffer } }: Packed): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
 function answer(batch: Batch, data: ThreadData): void {
   try {
     const packed = pack(batch.plain ?? readBatch(batch, data), data)
+    if (batch.plain?.buffer instanceof ArrayBuffer) batch.plain.buffer.transfer(0)
     parentPort?.postMessage({ packed } satisfies Answer, [packed.payload.buffer as ArrayBuffer])
   } catch (error) {
     parentPort?.postMessage({ error: toSent(error) } satisfies Answer)

@@ -31,7 +31,7 @@ export function packCluster(cluster: Uint8Array, { codec, level }: Compression):
  * Frees the memory a compressor gave, now: left to the collector, which sees only how small the objects
  * around it are, it would be 64 MiB in each thread.
  */
-export function giveBack({ payload: { buffer } }: PackedCluster): void {
+export function freeCluster({ payload: { buffer } }: PackedCluster): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === PACKED) buffer.transfer(0)
 }
 

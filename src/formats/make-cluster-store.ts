@@ -11,6 +11,7 @@ import { writeAll } from '../bytes/sinks.ts'
 import { checkRange, memorySource, type Source } from '../bytes/source.ts'
 import { writeWholeFiles } from '../bytes/whole-file.ts'
 import { editionOf } from './_pack-cluster.ts'
+import { giveBack } from './_cluster-thread.ts'
 import { packDisk } from './_pack-disk.ts'
 import { type ClusterCodec, type ClusterIndex, ClusterIndexBuilder } from './cluster-index.ts'
 import { type ClusterStore, clusterStoreEnd } from './cluster-store.ts'
@@ -178,6 +179,7 @@ export class GrowingStore {
       await writeAll(file, packed.payload, this.#payloadSize)
       this.#payloadSize += packed.payload.length
       this.#builder.add(packed)
+      giveBack(packed)
       this.#next.resolve()
       this.#next = Promise.withResolvers()
     }

@@ -40,7 +40,11 @@ export function asPostgresFailure(error: unknown): unknown {
     return new Failure('DATABASE_BUSY', 'all connections to PostgreSQL are in use', options)
   if (state === undefined)
     return isOfTheClient(error)
-      ? new Failure('DATABASE_AWAY', `PostgreSQL cannot be reached: ${messageOf(error)}`, options)
+      ? new Failure(
+          'DATABASE_AWAY',
+          `PostgreSQL cannot be reached: ${systemCode(error) ?? messageOf(error)}`,
+          options,
+        )
       : error
   if (state === DISK_FULL)
     return new Failure('DATABASE_FULL', 'no space left for the database', options)

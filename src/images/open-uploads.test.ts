@@ -194,6 +194,31 @@ describe('data that is staged', () => {
   })
 })
 
+describe('a request whose image cannot be looked at any more', () => {
+  it('is told what went wrong, and not that its image was deleted', async () => {
+    const { parts, create } = bench
+    const { id } = await create()
+    let isAway = false
+    const catalog = new Proxy(parts.catalog, {
+      get: (target, name: keyof typeof parts.catalog) => {
+        if (name === 'get' && isAway)
+          return async () => {
+            throw new Failure('DATABASE_BUSY', 'the database is away')
+          }
+        const member: unknown = target[name]
+        return typeof member === 'function' ? member.bind(target) : member
+      },
+    })
+    const stream = async function* () {
+      yield disk
+      isAway = true
+    }
+    const request = { ...requestOf(id), stream: stream() }
+    const upload = openUploads({ ...parts, catalog }).upload(request)
+    await assert.rejects(upload, failsWith('DATABASE_BUSY'))
+  })
+})
+
 describe('a request whose server died', () => {
   it('is undone: the image is queued, and nothing is left of what came', async () => {
     const { parts, create } = bench

@@ -281,7 +281,11 @@ class Upload {
   }
 
   async #isGone(id: string): Promise<boolean> {
-    return (await this.#parts.catalog.get(id).catch(() => undefined)) === undefined
+    const look = this.#parts.catalog.get(id)
+    return await look.then(
+      (image) => image === undefined,
+      () => false, // nobody knows; what went wrong is told as it is
+    )
   }
 }
 

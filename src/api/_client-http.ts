@@ -17,6 +17,8 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>
   readonly json?: unknown
   readonly data?: UploadData
+  /** It is carried to its end, also when we are told to stop: what was begun is undone by it. */
+  readonly undoes?: boolean
 }
 
 export interface ClientHttp extends AsyncDisposable {
@@ -43,7 +45,7 @@ export function openClientHttp(options: ClientOptions, { signal }: Context): Cli
     const settings = {
       method: ask.method,
       agent,
-      signal,
+      ...(!ask.undoes && { signal }),
       timeout: SILENCE_MS,
       ...(options.socketPath !== undefined && { socketPath: options.socketPath }),
       headers: {
@@ -90,20 +92,31 @@ async function sendData(
   answer: Promise<IncomingMessage>,
 ): Promise<IncomingMessage> {
   let answered = false
-  const end = () => (answered = true)
-  answer.then(end, end)
+  const end = () => {
+    answered = true
+    return undefined
+  }
+  const over = answer.then(end, end)
+  const chunks = stream[Symbol.asyncIterator]()
   try {
-    for await (const chunk of stream) {
-      if (answered) break
-      if (!asked.write(chunk)) await Promise.race([happens(asked, 'drain'), answer])
+    for (;;) {
+      // A source that is silent must not keep us from hearing that it is over.
+      const next = await Promise.race([chunks.next(), over])
+      if (answered || next === undefined || next.done) break
+      if (!asked.write(next.value)) await Promise.race([happens(asked, 'drain'), answer])
     }
   } catch (error) {
     asked.destroy()
     answer.catch(() => {}) // it fails because the data did
     throw error
   }
+  if (answered) void chunks.return?.()?.catch(() => {})
   if (!answered) asked.end()
-  else void answer.then((response) => response.once('close', () => asked.destroy()))
+  else
+    answer.then(
+      (response) => response.once('close', () => asked.destroy()),
+      () => {}, // told below
+    )
   return await answer
 }
 

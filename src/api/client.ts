@@ -62,6 +62,7 @@ export interface ImageClient extends AsyncDisposable {
   show(id: string): Promise<WireImage>
   create(image: Readonly<Record<string, unknown>>): Promise<WireImage>
   change(id: string, operations: readonly PatchOperation[]): Promise<WireImage>
+  /** It is done also when we are told to stop meanwhile. */
   delete(id: string): Promise<void>
   /** Puts the data of a queued image, or stages it for an import. */
   upload(id: string, to: 'file' | 'stage', data: UploadData): Promise<void>
@@ -156,7 +157,9 @@ export function openImageClient(options: ClientOptions, context: Context): Image
     },
     create: async (given) => await askJson('POST', '/v2/images', given),
     change: async (id, operations) => await askJson('PATCH', image(id, ''), operations, PATCH),
-    delete: async (id) => await askJson('DELETE', image(id, '')),
+    delete: async (id) => {
+      await readAll(await send({ method: 'DELETE', path: image(id, ''), undoes: true }))
+    },
     upload: async (id, to, data) => {
       const headers = {
         'content-type': 'application/octet-stream',

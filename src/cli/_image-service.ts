@@ -52,9 +52,11 @@ async function openEmbedded(cli: Cli): Promise<ImageClient> {
   ])
   await using opened = new AsyncDisposableStack()
   const { config } = cli.configuration
+  // Ctrl-C ends what the client asks for; the service lives until that is put in order.
+  const context = { ...cli.context, signal: new AbortController().signal, progress: () => {} }
   // Whoever runs the command owns the directory: no token says more than that.
   const service = opened.use(
-    await openService({ ...config, auth: { mode: 'none' } }, cli.context, { role: 'command' }),
+    await openService({ ...config, auth: { mode: 'none' } }, context, { role: 'command' }),
   )
   const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
   opened.defer(async () => await rm(directory, { recursive: true, force: true }))

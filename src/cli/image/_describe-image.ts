@@ -25,7 +25,7 @@ export function formatImage(image: WireImage): string {
   const rest = Object.keys(image).filter((key) => !FIRST.includes(key) && !HIDDEN.has(key))
   const rows = [...FIRST, ...rest.toSorted()]
     .map((key) => [key, image[key]] as const)
-    .filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .filter(([, value]) => !isEmpty(value))
     .map(([key, value]) => [key, formatValue(key, value)])
   return formatTable(['field', 'value'], rows)
 }
@@ -34,4 +34,9 @@ function formatValue(key: string, value: unknown): string {
   if (typeof value === 'number' && SIZES.has(key)) return `${value} (${formatSize(value)})`
   if (Array.isArray(value)) return value.join(', ')
   return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+function isEmpty(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0
+  return value === null || value === undefined || value === ''
 }

@@ -14,12 +14,14 @@ export async function uploadFile(
   options: { readonly store?: string | undefined },
   context: Context,
 ): Promise<void> {
-  if (path === '-')
-    return await client.upload(id, to, {
-      ...options,
-      size: undefined,
-      stream: counted(process.stdin, undefined, context),
-    })
+  if (path === '-') {
+    const stream = counted(process.stdin, undefined, context)
+    try {
+      return await client.upload(id, to, { ...options, size: undefined, stream })
+    } finally {
+      process.stdin.destroy() // one that is silent would keep us alive
+    }
+  }
   const file = await open(path).catch((error: unknown) => {
     throw asFileFailure(error, path)
   })
@@ -51,7 +53,7 @@ const LONGEST_POLL_MS = 500
 
 /**
  * Waits until the image's import has ended. Fails with what its task says, as IMAGE_STATE; with INTERRUPTED
- * when we are told to stop: the import goes on.
+ * when we are told to stop.
  */
 export async function followImport(
   client: ImageClient,
@@ -67,7 +69,7 @@ export async function followImport(
     if (task.message !== last) progress({ kind: 'phase', name: 'import', detail: task.message })
     last = task.message
     await wait(pauseMs, undefined, { signal }).catch(() => {
-      throw new Failure('INTERRUPTED', `interrupted; the import of ${id} goes on`)
+      throw new Failure('INTERRUPTED', `the import of ${id} was interrupted`)
     })
   }
 }

@@ -1,3 +1,4 @@
+import type { ImageClient } from '../../api/client.ts'
 import { Failure } from '../../base/failure.ts'
 import type { Context } from '../../base/context.ts'
 import type { ServiceFlags } from '../_image-service.ts'
@@ -31,12 +32,9 @@ export const defineCreate: DefineImageCommand = (image, openCli) => {
         const made = await client.create({ ...fields, name, ...(flags.id && { id: flags.id }) })
         const { file, store } = flags
         if (file !== undefined)
-          try {
+          await orDelete(client, made.id, async () => {
             await uploadFile(client, made.id, file, 'file', { store }, cli.context)
-          } catch (error) {
-            await client.delete(made.id).catch(() => {}) // a record without data is of no use to anybody
-            throw error
-          }
+          })
         const whole = await client.show(made.id)
         cli.print(cli.json ? JSON.stringify(whole) : formatImage(whole))
       })
@@ -62,18 +60,30 @@ export const defineImport: DefineImageCommand = (image, openCli) => {
       await withService(image, openCli, flags, async (client, cli) => {
         const fields = await withFormats(toFields(flags), file ?? uri, cli.context)
         const { id } = await client.create({ ...fields, name, ...(flags.id && { id: flags.id }) })
-        if (file !== undefined) await uploadFile(client, id, file, 'stage', {}, cli.context)
-        await client.import(id, {
-          method:
-            uri === undefined
-              ? { name: 'glance-direct' }
-              : { name: 'web-download', uri, ...(checksum !== undefined && { checksum }) },
-          ...(store !== undefined && { stores: [store] }),
+        const now = await orDelete(client, id, async () => {
+          if (file !== undefined) await uploadFile(client, id, file, 'stage', {}, cli.context)
+          await client.import(id, {
+            method:
+              uri === undefined
+                ? { name: 'glance-direct' }
+                : { name: 'web-download', uri, ...(checksum !== undefined && { checksum }) },
+            ...(store !== undefined && { stores: [store] }),
+          })
+          return flags.wait ? await followImport(client, id, cli.context) : await client.show(id)
         })
-        const now = flags.wait ? await followImport(client, id, cli.context) : await client.show(id)
         cli.print(cli.json ? JSON.stringify(now) : formatImage(now))
       })
     })
+}
+
+/** Does what fills a new image; if that fails, the record goes too: without data it is of no use to anybody. */
+async function orDelete<T>(client: ImageClient, id: string, fill: () => Promise<T>): Promise<T> {
+  try {
+    return await fill()
+  } catch (error) {
+    await client.delete(id).catch(() => {})
+    throw error
+  }
 }
 
 /** Fills in the formats that nobody named: what a file is, by its content; what an address is called. */

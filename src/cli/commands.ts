@@ -55,6 +55,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/image.ts'),
   },
   {
+    name: 'token',
+    summary: 'make a token for those who call the image service',
+    load: () => import('./commands/token.ts'),
+  },
+  {
     name: 'view',
     summary: 'serve an image over HTTP in every format, with no conversion',
     load: () => import('./commands/view.ts'),

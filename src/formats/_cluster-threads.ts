@@ -12,6 +12,9 @@ export interface ClusterThreads extends AsyncDisposable {
   pack(batch: Batch, signal: AbortSignal): Promise<Packed>
 }
 
+/** What a thread leaves to the collector is small and short-lived. */
+const SMALL = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
+
 /** A thread, and who waits for its answers, which come in the order of the batches. */
 interface Thread {
   readonly worker: Worker
@@ -51,7 +54,10 @@ export function openClusterThreads(data: ThreadData, count: number): ClusterThre
 
 function startThread(data: ThreadData): Thread {
   const file = new URL(`./_cluster-thread${extname(import.meta.filename)}`, import.meta.url)
-  const thread: Thread = { worker: new Worker(file, { workerData: data }), waiting: [] }
+  const thread: Thread = {
+    worker: new Worker(file, { workerData: data, resourceLimits: SMALL }),
+    waiting: [],
+  }
   thread.worker.on('message', (answer: Answer) => {
     const waiting = thread.waiting.shift()
     if ('packed' in answer) waiting?.resolve(answer.packed)

@@ -1,6 +1,7 @@
 import { open, rename, rm, stat } from 'node:fs/promises'
 import type { ImageClient } from '../../api/client.ts'
 import { asFileFailure, Failure, isFailure } from '../../base/failure.ts'
+import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
 import { writeAll } from '../../bytes/sinks.ts'
 import type { ServiceFlags } from '../_image-service.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
@@ -40,19 +41,24 @@ export const defineSave: DefineImageCommand = (image, openCli) => {
         const { output } = flags
         if (output === '-') return await saveToStdout(client, id, flags, cli)
         if (output === undefined) throw new Failure('USAGE', 'wanted --output PATH, or --output -')
-        const isThere = await stat(output).then(
-          () => true,
-          () => false,
-        )
-        if (isThere && !flags.force)
-          throw new Failure('USAGE', `${output} is there already`, {
-            fix: 'Say --force to replace it.',
-          })
+        await checkOutput(output, flags.force ?? false)
         const size = await saveToFile(client, id, output, flags, cli)
         if (cli.json) cli.print(JSON.stringify({ id, path: output, size }))
         else cli.say(`${output}: ${size} bytes`)
       })
     })
+}
+
+/** Fails with USAGE when something is there that is not to be replaced, or cannot be. */
+async function checkOutput(path: string, force: boolean): Promise<void> {
+  const there = await stat(path).catch(() => undefined)
+  if (there === undefined) return
+  if (!there.isFile())
+    throw new Failure('USAGE', `${path} is no regular file`, {
+      fix: 'Write to standard output with --output -, and send that where you want it.',
+    })
+  if (!force)
+    throw new Failure('USAGE', `${path} is there already`, { fix: 'Say --force to replace it.' })
 }
 
 async function saveToStdout(
@@ -74,8 +80,9 @@ async function saveToFile(
   flags: SaveFlags,
   { context }: Cli,
 ): Promise<number> {
-  const working = `${path}.part`
+  const working = workingPath(path, 'save')
   try {
+    await removeLeftovers(path)
     const file = await open(working, 'w')
     let done = 0
     try {

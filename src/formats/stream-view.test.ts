@@ -39,7 +39,7 @@ const MAPS = {
 const ORDERED = VIEW_FORMATS.filter(({ order }) => order !== undefined)
 
 /** All that a stream tells; `pause` is waited for after each part. */
-async function read(
+async function readAll(
   name: string,
   growing: GrowingStore,
   { disk, pause = async () => {} }: { disk: Source; pause?: () => Promise<unknown> },
@@ -74,7 +74,7 @@ describe('a view that is told while it is made', () => {
       for (const codec of ['deflate', 'zstd'] as const) {
         const { growing, path } = grow(map, codec)
         const formats = ORDERED.filter(({ needs }) => needs === codec)
-        const streams = formats.map(({ name }) => read(name, growing, { disk: mixedDisk(map) }))
+        const streams = formats.map(({ name }) => readAll(name, growing, { disk: mixedDisk(map) }))
         const streamed = await Promise.all(streams)
         await (await growing.whole)[Symbol.asyncDispose]()
         await using store = await openClusterStore(path)
@@ -91,8 +91,8 @@ describe('a view that is told while it is made', () => {
     const disk = mixedDisk(map)
     const { growing } = grow(map, 'deflate')
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
-    const slow = read('raw.gz', growing, { disk, pause: () => held })
-    const quick = await read('raw.gz', growing, { disk })
+    const slow = readAll('raw.gz', growing, { disk, pause: () => held })
+    const quick = await readAll('raw.gz', growing, { disk })
     await using _ = await growing.whole
     release()
     assert.ok((await slow).equals(quick))
@@ -103,10 +103,10 @@ describe('a view that is told while it is made', () => {
     const disk = mixedDisk(map)
     const { growing } = grow(map, 'zstd')
     await using _ = await growing.whole
-    const whole = await read('raw.zst', growing, { disk })
+    const whole = await readAll('raw.zst', growing, { disk })
 
     const { growing: nowhere } = grow(map, 'zstd', { path: at('no/such/directory') })
-    assert.ok((await read('raw.zst', nowhere, { disk })).equals(whole))
+    assert.ok((await readAll('raw.zst', nowhere, { disk })).equals(whole))
     await assert.rejects(nowhere.whole, failsWith('FILE_NOT_FOUND'))
 
     const [first, rest] = [Buffer.alloc(growing.payload.size), Buffer.alloc(growing.payload.size)]
@@ -128,14 +128,12 @@ describe('a view that is told while it is made', () => {
 
   it('fails before its first byte when the disk cannot be read', async () => {
     const map = MAPS['many batches and a short end']
-    const lost = async () => {
-      throw new Failure('REMOTE_LOST', 'gone')
-    }
-    const disk = { ...mixedDisk(map), read: lost }
+    const read: Source['read'] = () => Promise.reject(new Failure('REMOTE_LOST', 'gone'))
+    const disk = { ...mixedDisk(map), read }
     const { growing } = grow(map, 'deflate', { disk })
     let told = 0
     const pause = async () => void told++
-    await assert.rejects(read('raw.gz', growing, { disk, pause }), failsWith('REMOTE_LOST'))
+    await assert.rejects(readAll('raw.gz', growing, { disk, pause }), failsWith('REMOTE_LOST'))
     assert.equal(told, 0)
   })
 

@@ -13,6 +13,7 @@ import { makeBaseImages } from '../../src/testing/hostile/base-images.ts'
 import { isoOf } from '../../src/testing/hostile/hostile-claims.ts'
 import { ovfOf, tarOf } from '../../src/testing/hostile/hostile-packed.ts'
 import { gptDisk } from '../../src/testing/hostile/hostile-partitions.ts'
+import { withVmdkFooter } from '../../src/testing/vmdk-footer.ts'
 
 const MAX_FILE = 16 * 1024 * 1024
 const HANG_MS = 2000
@@ -104,6 +105,8 @@ async function makeStarts(): Promise<FuzzWork['starts']> {
       { claim: 'vhdx', bytes: bases.vhdx },
       { claim: 'vmdk', bytes: bases.vmdk },
       { claim: 'vmdk', bytes: bases.vmdkStream },
+      { claim: 'vmdk', bytes: withVmdkFooter(bases.vmdk) },
+      { claim: 'vmdk', bytes: withVmdkFooter(bases.vmdkStream) },
       { claim: 'raw', bytes: gptDisk() },
       { claim: 'iso', bytes: isoOf(64) },
       { claim: 'ova', bytes: ova },

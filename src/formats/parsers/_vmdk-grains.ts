@@ -3,20 +3,22 @@ import type { Asking, Parsing } from '../parser.ts'
 import { DataRuns } from './_data-runs.ts'
 import { PlaceList } from './_place-list.ts'
 import { GRAIN_MARKER, takeGrain } from './_vmdk-markers.ts'
-import { readGrainTables, type VmdkWithDirectory } from './_vmdk-tables.ts'
+import { readGrainTables, type VmdkHeaders } from './_vmdk-tables.ts'
 
 /** Compressed grains that are remembered, 8 bytes each: a disk of 1 TiB without a hole. */
 const MAX_GRAINS = 16 * 1024 * 1024
 
 /** The grains of a disk that is not compressed. */
-export function* readPlainGrains(parsing: Parsing, header: VmdkWithDirectory): Asking<void> {
-  const { grainSize, virtualSize } = header
+export function* readPlainGrains(parsing: Parsing, headers: VmdkHeaders): Asking<void> {
+  const { grainSize, virtualSize } = headers.header
   const runs = new DataRuns(parsing, 'grains')
-  yield* readGrainTables(parsing, header, (grain, sector, from) => {
+  const flush = () => runs.flush()
+  const use = (grain: number, sector: number, from: number) => {
     const guest = grain * grainSize
     runs.add(guest, sector * SECTOR, Math.min(grainSize, virtualSize - guest), from)
-  })
-  runs.flush()
+  }
+  yield* readGrainTables(parsing, headers, use, flush)
+  flush()
 }
 
 /**
@@ -24,9 +26,10 @@ export function* readPlainGrains(parsing: Parsing, header: VmdkWithDirectory): A
  * stream goes by the markers before the grains, so those must say the same as the tables: the same
  * grains, one behind the other, and nothing after the last one.
  */
-export function* readPackedGrains(parsing: Parsing, header: VmdkWithDirectory): Asking<void> {
+export function* readPackedGrains(parsing: Parsing, headers: VmdkHeaders): Asking<void> {
+  const { header } = headers
   const places = new PlaceList()
-  yield* readGrainTables(parsing, header, (grain, sector, from) => {
+  const footerAt = yield* readGrainTables(parsing, headers, (grain, sector, from) => {
     if (places.count === MAX_GRAINS)
       parsing.stop('LIMIT_REACHED', { at: from, found: `more than ${MAX_GRAINS} grains` })
     places.add(sector, grain)
@@ -50,17 +53,20 @@ export function* readPackedGrains(parsing: Parsing, header: VmdkWithDirectory): 
       })
     end = Math.max(end, taken.end)
   }
-  yield* checkEnd(parsing, end)
+  yield* checkEnd(parsing, end, footerAt ?? (yield* endOfFile()))
 }
 
-/** Zeros, which as a marker mean the end, or nothing at all. */
-function* checkEnd(parsing: Parsing, end: number): Asking<void> {
+function* endOfFile(): Asking<number> {
   const tail = yield { at: -SECTOR, length: SECTOR, name: 'end of the file' }
-  const fileSize = tail.start + SECTOR
-  if (fileSize <= end) return
+  return tail.start + SECTOR
+}
+
+/** Between the last grain and what ends it all: zeros, which as a marker mean the end, or nothing at all. */
+function* checkEnd(parsing: Parsing, end: number, bound: number): Asking<void> {
+  if (bound <= end) return
   const marker = yield {
     at: end,
-    length: Math.min(SECTOR, fileSize - end),
+    length: Math.min(SECTOR, bound - end),
     name: 'end marker',
   }
   if (marker.bytes.some((byte) => byte !== 0))

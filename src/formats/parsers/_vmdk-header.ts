@@ -29,7 +29,7 @@ export interface VmdkHeader {
   readonly zeroGrains: boolean
   /** Where things stand in the file. */
   readonly descriptor: { readonly offset: number; readonly length: number }
-  /** Undefined when it is told at the end. */
+  /** Undefined when a footer tells it. */
   readonly directory: number | undefined
   readonly redundantDirectory: number | undefined
   /** Where grains begin. */
@@ -83,7 +83,7 @@ export function readVmdkHeader(parsing: Parsing, header: Fields): VmdkHeader {
       expected: `a descriptor of at most ${MAX_DESCRIPTOR_SIZE} bytes`,
       found: `${descriptor.length}`,
     })
-  return { ...flags, ...readSizes(parsing, header), descriptor, ...readPlaces(parsing, header) }
+  return { ...flags, ...readSizes(parsing, header), descriptor, ...readPlaces(header) }
 }
 
 function readFlags(parsing: Parsing, header: Fields): { compressed: boolean; zeroGrains: boolean } {
@@ -157,17 +157,11 @@ function readSizes(
 }
 
 function readPlaces(
-  parsing: Parsing,
   header: Fields,
 ): Pick<VmdkHeader, 'directory' | 'redundantDirectory' | 'overhead'> {
   const directory = header.u64(56) === AT_END ? undefined : sectorsAt(header, 56)
-  const redundant = (header.u32(8) & FLAGS.redundant) !== 0
-  if (redundant && directory === undefined)
-    parsing.stop('FORMAT_UNSUPPORTED', {
-      at: header.start + 48,
-      expected: 'no redundant directory where the directory is told at the end',
-    })
-  const redundantDirectory = redundant ? sectorsAt(header, 48) : undefined
+  const isDouble = (header.u32(8) & FLAGS.redundant) !== 0
+  const redundantDirectory = isDouble ? sectorsAt(header, 48) : undefined
   return { directory, redundantDirectory, overhead: sectorsAt(header, 64) }
 }
 

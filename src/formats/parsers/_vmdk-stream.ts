@@ -2,7 +2,8 @@ import { SECTOR } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
 import { type Asking, MAX_ASK, type Parsing } from '../parser.ts'
 import { GrainRecord } from './_vmdk-record.ts'
-import { readVmdkHeader, TABLE_SIZE, type VmdkHeader } from './_vmdk-header.ts'
+import { compareFooter } from './_vmdk-footer.ts'
+import { TABLE_SIZE, type VmdkHeader } from './_vmdk-header.ts'
 import { GRAIN_MARKER, takeGrain } from './_vmdk-markers.ts'
 import { viewOf } from './_vmdk-tables.ts'
 
@@ -81,19 +82,12 @@ function* readEnd(
 ): Asking<void> {
   claimMarked(parsing, marker, 1, 'footer')
   const footer = yield { at: marker.at + SECTOR, length: SECTOR, name: 'footer' }
-  const said = readVmdkHeader(parsing, footer).directory
+  const said = compareFooter(parsing, head, footer)
   if (said !== directory)
     parsing.note('COPIES_DIFFER', {
       at: footer.start + 56,
       expected: `the directory at byte ${directory}, where its marker is`,
       found: said === undefined ? 'no place' : `byte ${said}`,
-    })
-  const differs = (byte: number, at: number) => byte !== head.u8(at) && (at < 56 || at >= 64)
-  const difference = footer.bytes.findIndex(differs)
-  if (difference >= 0)
-    parsing.note('COPIES_DIFFER', {
-      at: footer.start + difference,
-      expected: `what stands at byte ${difference}, in the header`,
     })
   const at = footer.start + SECTOR
   parsing.claim(at, SECTOR, 'end marker', at)

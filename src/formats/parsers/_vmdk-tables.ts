@@ -3,53 +3,73 @@ import { SECTOR } from '../../base/units.ts'
 import type { Fields } from '../../bytes/fields.ts'
 import { type Asking, MAX_ASK, type Parsing } from '../parser.ts'
 import { PlaceList } from './_place-list.ts'
+import { readVmdkFooter } from './_vmdk-footer.ts'
 import { TABLE_ENTRIES, TABLE_SIZE, type VmdkHeader } from './_vmdk-header.ts'
 
 /** Bytes of a digest that are kept, for each table. */
 const DIGEST = 16
 
-/** Where the header says how a copy of the directory is found. */
+/** Where the header or the footer says how a copy of the directory is found. */
 interface Copy {
   readonly offset: number
   readonly from: number
   readonly name: string
 }
 
-/** A disk whose directory stands in front. */
-export type VmdkWithDirectory = VmdkHeader & { readonly directory: number }
+/** A header, and its bytes, which a footer must repeat. */
+export interface VmdkHeaders {
+  readonly header: VmdkHeader
+  readonly head: Fields
+}
 
 /**
  * Goes through the grain tables and, if there are redundant ones, compares them: programs differ in
- * which they read. The copy that comes first in the file is the one that is gone through. `use` gets
- * each entry that leads to a grain: its number, its sector, and the byte of the file where it stands.
+ * which they read. The copy that comes first in the file is the one that is gone through, and one that
+ * a footer tells of is the second: so the grains of a stream need not wait for its end. `use` gets
+ * each entry that leads to a grain: its number, its sector, and the byte of the file where it stands;
+ * `onWait` is told before the end of the file is waited for.
+ * Gives the byte where the footer begins, if there is one.
  *
  * A directory is 4 bytes for each table, its sector, or 0 if there is none; a table 4 bytes for each
  * of 512 grains: its sector, 0 for none, 1 (where the header says so) for one of zeros.
  */
 export function* readGrainTables(
   parsing: Parsing,
-  header: VmdkWithDirectory,
+  { header, head }: VmdkHeaders,
   use: (grain: number, sector: number, from: number) => void,
-): Asking<void> {
-  const main: Copy = { offset: header.directory, from: 56, name: 'grain directory' }
-  const copies = [main]
+  onWait: () => void = () => {},
+): Asking<number | undefined> {
+  const copies: Copy[] = []
+  if (header.directory !== undefined)
+    copies.push({ offset: header.directory, from: 56, name: 'grain directory' })
+  const isDouble = header.redundantDirectory !== undefined
   if (header.redundantDirectory !== undefined)
     copies.push({ offset: header.redundantDirectory, from: 48, name: 'redundant grain directory' })
-  const [first = main, second] = copies.sort((a, b) => a.offset - b.offset)
-  const digests = Buffer.alloc(second ? header.tables * DIGEST : 0)
+  copies.sort((a, b) => a.offset - b.offset)
+  let footerAt: number | undefined
+  const nextCopy = function* (): Asking<Copy> {
+    const copy = copies.shift()
+    if (copy) return copy
+    onWait()
+    const { start, directory, from } = yield* readVmdkFooter(parsing, head)
+    footerAt = start
+    return { offset: directory, from, name: 'grain directory' }
+  }
+  const digests = Buffer.alloc(isDouble ? header.tables * DIGEST : 0)
   const digestOf = (table: number) => digests.subarray(table * DIGEST, (table + 1) * DIGEST)
-  yield* readTables(parsing, header, first, (table, fields) => {
-    if (second) digestOf(table).set(digest(fields))
+  yield* readTables(parsing, header, yield* nextCopy(), (table, fields) => {
+    if (isDouble) digestOf(table).set(digest(fields))
     readEntries(parsing, header, { table, fields, use })
   })
-  if (second) {
-    yield* readTables(parsing, header, second, (table, fields) => {
-      if (!digestOf(table).equals(digest(fields))) noteDifference(parsing, fields.start, table)
-      digestOf(table).fill(0)
-    })
-    const missing = digests.findIndex((byte) => byte !== 0)
-    if (missing >= 0) noteDifference(parsing, second.from, Math.floor(missing / DIGEST))
-  }
+  if (!isDouble) return footerAt
+  const second = yield* nextCopy()
+  yield* readTables(parsing, header, second, (table, fields) => {
+    if (!digestOf(table).equals(digest(fields))) noteDifference(parsing, fields.start, table)
+    digestOf(table).fill(0)
+  })
+  const missing = digests.findIndex((byte) => byte !== 0)
+  if (missing >= 0) noteDifference(parsing, second.from, Math.floor(missing / DIGEST))
+  return footerAt
 }
 
 function digest({ bytes }: Fields): Uint8Array {

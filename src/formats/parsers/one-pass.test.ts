@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { MiB } from '../../base/units.ts'
 import { memorySource } from '../../bytes/source.ts'
 import { qemuImages, sampleDisk } from '../../testing/qemu-images.ts'
+import { withVmdkFooter } from '../../testing/vmdk-footer.ts'
 import { vmdkStream } from '../../testing/vmdk-stream.ts'
 import { openDisk } from '../open-disk.ts'
 import { StreamParse } from '../_parse-stream.ts'
@@ -39,6 +40,10 @@ const FILES: Record<string, [parser: DiskParser, make: () => Promise<Buffer>]> =
   'a compressed VMDK out of order': [
     vmdkParser,
     async () => readFile(await vmdk.converted('-W', '-m', '8', ...STREAM)),
+  ],
+  'a VMDK whose directory a footer tells': [
+    vmdkParser,
+    async () => withVmdkFooter(await readFile(await vmdk.converted())),
   ],
   'a VMDK that ends in its directory': [vmdkParser, async () => vmdkStream(DISK).bytes],
 }

@@ -1,6 +1,7 @@
 /**
  * VMDK in one file: monolithicSparse (header, descriptor, directories and tables, grains) and
- * streamOptimized (compressed grains behind markers). Whatever would be spread over other files is
+ * streamOptimized (compressed grains behind markers), each with its directory in front or with a footer
+ * that tells where it is. Whatever would be spread over other files is
  * refused; texts that only describe a disk are another parser's.
  *
  * Source: VMware, Virtual Disk Format 5.0.
@@ -20,10 +21,10 @@ export const vmdkParser: DiskParser = {
     const header = readVmdkHeader(parsing, head)
     parsing.claim(0, SECTOR, 'sparse header', 0)
     yield* readDescriptor(parsing, header)
-    const { directory } = header
-    if (directory === undefined) yield* readVmdkStream(parsing, header, head)
-    else if (header.compressed) yield* readPackedGrains(parsing, { ...header, directory })
-    else yield* readPlainGrains(parsing, { ...header, directory })
+    const hasTables = (header.directory ?? header.redundantDirectory) !== undefined
+    if (!header.compressed) yield* readPlainGrains(parsing, { header, head })
+    else if (hasTables) yield* readPackedGrains(parsing, { header, head })
+    else yield* readVmdkStream(parsing, header, head)
     return { virtualSize: header.virtualSize }
   },
 }

@@ -6,6 +6,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { runTool } from '../../base/process.ts'
 import { GiB, KiB, MiB } from '../../base/units.ts'
 import { noise } from '../contract-tree.ts'
+import { withVmdkFooter } from '../vmdk-footer.ts'
 import { isoOf } from './hostile-claims.ts'
 import { gptDisk } from './hostile-partitions.ts'
 import { ovfOf, tarOf } from './hostile-packed.ts'
@@ -69,6 +70,11 @@ const shrunk = async (format: string, disk: string, path: string, ...options: st
   await convert(format, ...options)(path, disk)
   return await readFile(path)
 }
+
+const footed =
+  (...options: string[]): GoodImage['make'] =>
+  async (path, disk) =>
+    await writeFile(path, withVmdkFooter(await shrunk('vmdk', disk, path, ...options)))
 
 const QCOW2: readonly GoodImage[] = [
   ['as it comes', convert('qcow2')],
@@ -139,6 +145,8 @@ const OTHERS: readonly GoodImage[] = (
     ['vmdk', 'for streaming', convert('vmdk', '-o', 'subformat=streamOptimized')],
     ['vmdk', 'empty', create('vmdk', '300G')],
     ['vmdk', 'used by a machine', used('vmdk')],
+    ['vmdk', 'with a footer', footed()],
+    ['vmdk', 'for streaming, with a footer', footed('-o', 'subformat=streamOptimized')],
     ['raw', 'no file system', convert('raw')],
     ['raw', 'with a GPT', content(() => gptDisk())],
     ['raw', 'nothing but zeros', content(() => Buffer.alloc(MiB))],

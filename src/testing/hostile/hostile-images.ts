@@ -11,6 +11,7 @@ import { hostileVdi } from './hostile-vdi.ts'
 import { hostileVhd } from './hostile-vhd.ts'
 import { hostileVhdx } from './hostile-vhdx.ts'
 import { hostileVmdk } from './hostile-vmdk.ts'
+import { hostileVmdkFooters } from './hostile-vmdk-footers.ts'
 import { hostileVmdkMarkers } from './hostile-vmdk-markers.ts'
 
 /** Every image that must be refused, family by family. */
@@ -22,6 +23,7 @@ export function hostileImages(bases: BaseImages): readonly HostileImage[] {
     ...hostileVhd(bases),
     ...hostileVhdx(bases),
     ...hostileVmdk(bases),
+    ...hostileVmdkFooters(bases),
     ...hostileVmdkMarkers(),
     ...hostileClaims(bases),
     ...hostilePacked(bases),

@@ -253,7 +253,7 @@ class Upload {
       await lease.finish({ status: 'success', message: '' }, tx)
       return image
     })
-    context.log.info('image.staged-refused', { imageId: id, code: refusal.code })
+    context.log.info('stage.refused', { imageId: id, code: refusal.code })
     return image
   }
 

@@ -68,6 +68,8 @@ function grow(
   return { growing: new GrowingStore({ disk, map, codec, path }, context), path }
 }
 
+const lost: Source['read'] = () => Promise.reject(new Failure('REMOTE_LOST', 'gone'))
+
 describe('a view that is told while it is made', () => {
   for (const [disk, map] of Object.entries(MAPS))
     it(`has the bytes that it has later: ${disk}`, async () => {
@@ -128,8 +130,7 @@ describe('a view that is told while it is made', () => {
 
   it('fails before its first byte when the disk cannot be read', async () => {
     const map = MAPS['many batches and a short end']
-    const read: Source['read'] = () => Promise.reject(new Failure('REMOTE_LOST', 'gone'))
-    const disk = { ...mixedDisk(map), read }
+    const disk = { ...mixedDisk(map), read: lost }
     const { growing } = grow(map, 'deflate', { disk })
     let told = 0
     const pause = async () => void told++

@@ -80,14 +80,28 @@ async function askOnce(url: string, question: WebQuestion): Promise<IncomingMess
     headers: { 'accept-encoding': 'identity', 'user-agent': 'ingot', ...headers },
     lookup: checkedLookup(asked, question),
   }
+  try {
+    return await send(asked, settings, silenceMs)
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw error
+    return await askOnce(url, { ...question, agents: undefined })
+  }
+}
+
+/** A kept connection that ended before it heard the question. */
+class StaleConnection extends Error {}
+
+async function send(
+  url: URL,
+  settings: RequestOptions,
+  silenceMs: number,
+): Promise<IncomingMessage> {
   return await new Promise<IncomingMessage>((resolve, reject) => {
-    const get = asked.protocol === 'https:' ? getSecure : getPlain
-    const request = get(asked, settings, resolve)
+    const get = url.protocol === 'https:' ? getSecure : getPlain
+    const request = get(url, settings, resolve)
     request.once('error', (error) => {
-      // A kept connection may end before it has heard the question.
       const isStale = request.reusedSocket && systemCode(error) === 'ECONNRESET'
-      if (isStale && agents) askOnce(url, { ...question, agents: undefined }).then(resolve, reject)
-      else reject(error)
+      reject(isStale ? new StaleConnection() : error)
     })
     request.setTimeout(silenceMs, () =>
       request.destroy(new Error(`no answer for ${silenceMs / 1000} s`)),

@@ -28,6 +28,17 @@ function passes(url: string, config: Partial<WebRulesConfig> = {}, address?: str
 }
 
 describe('the rules of web-download', () => {
+  it('refuse numbers that are not on the public internet before anything is begun', () => {
+    for (const url of [
+      'http://127.0.0.1/x',
+      'http://0x7f.1/',
+      'http://[::1]/',
+      'http://169.254.169.254/',
+    ])
+      assert.equal(passes(url), false, url)
+    assert.ok(passes('http://127.0.0.1/x', { allowed_hosts: ['127.0.0.1'] }))
+  })
+
   it('let pass what is on the web, at the usual ports', () => {
     for (const url of ['http://example.org/x', 'https://example.org:443/x', 'HTTPS://EXAMPLE.org'])
       assert.ok(passes(url), url)

@@ -1,4 +1,5 @@
 /** Which addresses of the web a user may have us ask. */
+import { isIP } from 'node:net'
 import { Failure } from '../base/failure.ts'
 import { isPublicAddress } from '../bytes/public-address.ts'
 import { type WebRules, withoutPassword } from '../bytes/web-request.ts'
@@ -54,6 +55,8 @@ export function parseWebAddress(text: string, rules: WebRules): URL {
     throw new Failure('REQUEST_INVALID', `'${text.slice(0, 200)}' is no address`)
   const url = new URL(text)
   rules.checkUrl(url)
+  const host = url.hostname.replaceAll(/^\[|\]$/g, '')
+  if (isIP(host) !== 0) rules.checkAddress(url, host)
   return url
 }
 

@@ -77,7 +77,6 @@ export const FAILURES = {
     fix: 'Name another address.',
   },
   NOT_SERVED: { status: 404, exit: 3, title: 'There is nothing at this address' },
-  NOT_READY: { status: 503, exit: 1, title: 'It is being made; ask again in a moment' },
 
   // Recipes
   RECIPE_NOT_FOUND: { status: 404, exit: 3, title: 'No such recipe' },

@@ -3,12 +3,12 @@
  * them itself when the disk stands in an open file (descriptors belong to the whole process), so that
  * plain bytes need not travel between threads.
  */
-import { readlinkSync, readSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
-import { Failure, systemCode } from '../base/failure.ts'
+import { Failure } from '../base/failure.ts'
 import { type SentError, toSent } from '../base/sent-error.ts'
+import { giveWay } from '../base/thread-priority.ts'
 import { type Compression, freeCluster, packCluster } from './_pack-cluster.ts'
 import type { ClusterFacts } from './cluster-index.ts'
 import { UNIT } from './disk-map.ts'
@@ -36,8 +36,6 @@ export type Answer = { readonly packed: Packed } | { readonly error: SentError }
 
 /** Units of a batch: enough work to make the way to the thread and back cheap. */
 export const BATCH = 16
-/** What a thread that gives way has for a priority. */
-const NICE = 10
 
 /** Memory for a batch as it is read, and as it is compressed; used again and again. */
 const input = Buffer.allocUnsafeSlow(BATCH * UNIT)
@@ -97,16 +95,6 @@ function answer(batch: Batch, data: ThreadData): void {
     parentPort?.postMessage({ packed } satisfies Answer, [packed.payload.buffer as ArrayBuffer])
   } catch (error) {
     parentPort?.postMessage({ error: toSent(error) } satisfies Answer)
-  }
-}
-
-/** Linux knows priorities of single threads; elsewhere, and where it may not be, all stays as it is. */
-function giveWay(): void {
-  try {
-    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? []
-    if (thread !== undefined) setPriority(Number(thread), NICE)
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error
   }
 }
 

@@ -140,7 +140,9 @@ describe('a view that is told while it is made', () => {
 
   it('ends when its client leaves, or the server does', async () => {
     const map = MAPS['many batches and a short end']
-    const disk = { ...mixedDisk(map), read: () => new Promise<never>(() => {}) }
+    const { promise: stuck, reject: giveUp } = Promise.withResolvers<never>()
+    stuck.catch(() => {})
+    const disk = { ...mixedDisk(map), read: () => stuck }
     const end = new AbortController()
     const context: Context = makeContext({ signal: end.signal })
     const { growing } = grow(map, 'deflate', { disk, context })
@@ -148,5 +150,8 @@ describe('a view that is told while it is made', () => {
     const waiting = growing.more(0, left.signal)
     left.abort()
     await assert.rejects(waiting, failsWith('INTERRUPTED'))
+    end.abort()
+    giveUp(new Error('the disk is closed'))
+    await assert.rejects(growing.whole)
   })
 })

@@ -158,7 +158,7 @@ describe('ingot image, embedded', () => {
       '--disk-format',
       'qcow2',
     )
-    await image.fails(1, /may not be asked for/, 'import', 'gone', '--uri', 'http://127.0.0.1/x')
+    await image.fails(2, /may not be asked for/, 'import', 'gone', '--uri', 'http://127.0.0.1/x')
     assert.deepEqual(await image.json('list', '--name', 'gone'), [])
   })
 

@@ -74,11 +74,12 @@ export function orderBy(
 export function isBehind(sort: readonly Sort[], after: Image, values: Values): string {
   const ways: string[] = []
   for (const [n, { key, direction }] of sort.entries()) {
+    const value = sortValue(after, key)
+    if (direction === 'desc' && value === null) continue // nothing is behind nothing
     const same = sort
       .slice(0, n)
       .map((one) => isSame(`i.${one.key}`, sortValue(after, one.key), values))
-    const behind = isBehindOne(key, direction, sortValue(after, key), values)
-    if (behind !== '') ways.push([...same, behind].join(' and '))
+    ways.push([...same, isBehindOne(key, direction, value, values)].join(' and '))
   }
   return `(${ways.map((way) => `(${way})`).join(' or ')})`
 }
@@ -87,7 +88,6 @@ function isSame(column: string, value: string | number | null, values: Values): 
   return value === null ? `${column} is null` : `${column} = ${values.add(value)}`
 }
 
-/** Empty: nothing is. */
 function isBehindOne(
   key: SortKey,
   direction: Sort['direction'],
@@ -97,7 +97,6 @@ function isBehindOne(
   const column = `i.${key}`
   if (direction === 'asc')
     return value === null ? `${column} is not null` : `${column} > ${values.add(value)}`
-  if (value === null) return ''
   const less = `${column} < ${values.add(value)}`
   return NULLABLE.has(key) ? `(${less} or ${column} is null)` : less
 }

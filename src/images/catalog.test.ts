@@ -11,6 +11,7 @@ import { catalogMigrations } from './catalog-migrations.ts'
 import type { Catalog, ImageFilter, ImageQuery, Sort, Viewer } from './catalog.ts'
 import { SORT_KEYS } from './catalog.ts'
 import type { Image, Location, Member } from './image.ts'
+import type { Pace } from './_catalog-list.ts'
 import { openCatalog } from './open-catalog.ts'
 
 const at = await tempDir()
@@ -406,7 +407,11 @@ for (const { kind, skip, address } of kinds)
             expected.map(({ id }) => id),
           )
         }),
-        { numRuns: 300 },
+        {
+          numRuns: 300,
+          // behind a record that has nothing for a key that falls, after one that rises
+          examples: [[BY_NAME_AND_FORMAT, PACES[0]]],
+        },
       )
     })
   })
@@ -426,12 +431,22 @@ const VISIBILITIES = ['public', 'community', 'shared', 'private'] as const
 const TIMES = [0, 1, 2].map((second) => new Date(NOON.getTime() + second * 1000))
 
 /** From one entry at a time, where every way is too long at first, to all in one window. */
-const PACES = [
+const PACES: [Pace, ...Pace[]] = [
   { first: 1, next: 1, few: 1, fewest: 0 },
   { first: 1, next: 3, few: 2, fewest: 2 },
   { first: 2, next: 7, few: 20, fewest: 20 },
   { first: 500, next: 2000, few: 5000, fewest: 5000 },
 ]
+
+const BY_NAME_AND_FORMAT = {
+  viewer: { project: 'p1', all: false },
+  filter: {},
+  sort: [
+    { key: 'name' as const, direction: 'asc' as const },
+    { key: 'disk_format' as const, direction: 'desc' as const },
+  ],
+  limit: 1 as const,
+}
 
 /** Records with few different values, so that ties and matches abound. */
 function manyImages() {

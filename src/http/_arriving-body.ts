@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Failure } from '../base/failure.ts'
-import { MiB } from '../base/units.ts'
+import { KiB, MiB } from '../base/units.ts'
 
 /** What may wait to be taken before the client is held up: a moment's worth. */
 const MOST_WAITING = 1 * MiB
+/** What one body may bring before others have their turn: requests wait no longer than this takes. */
+const TURN = 64 * KiB
 
 /**
  * The body of a request, from the moment this is made. All parts that have arrived are taken at once, each as it
@@ -14,6 +16,8 @@ export class ArrivingBody implements Disposable {
   readonly #raw: IncomingMessage
   #parts: Buffer[] = []
   #waiting = 0
+  /** What came since others had their turn. */
+  #inTurn = 0
   #state: 'arriving' | 'whole' | Failure = 'arriving'
   #wake: () => void = () => {}
 
@@ -33,7 +37,7 @@ export class ArrivingBody implements Disposable {
   /** What has arrived, as soon as that is something; nothing: it was all. Fails with READER_GONE. */
   async take(): Promise<readonly Buffer[]> {
     if (this.isLate) {
-      if (this.#raw.isPaused()) this.#raw.resume()
+      if (this.#raw.isPaused() && this.#inTurn < TURN) this.#raw.resume()
       await new Promise<void>((resolve) => (this.#wake = resolve))
     }
     if (this.#parts.length === 0 && this.#state instanceof Failure) throw this.#state
@@ -53,8 +57,15 @@ export class ArrivingBody implements Disposable {
   readonly #add = (part: Buffer): void => {
     this.#parts.push(part)
     this.#waiting += part.length
-    if (this.#waiting >= MOST_WAITING) this.#raw.pause()
+    this.#inTurn += part.length
+    if (this.#inTurn === part.length) setImmediate(this.#endTurn)
+    if (this.#waiting >= MOST_WAITING || this.#inTurn >= TURN) this.#raw.pause()
     this.#wake()
+  }
+
+  readonly #endTurn = (): void => {
+    this.#inTurn = 0
+    if (this.isLate && this.#raw.isPaused()) this.#raw.resume()
   }
 
   readonly #end = (): void => {

@@ -10,7 +10,7 @@ export const INGOT = resolve(import.meta.dirname, '../ingot')
 
 /** A file of the work that all contenders do. */
 export function workFile(name: string): string {
-  return join(import.meta.dirname, 'work', name)
+  return join(import.meta.dirname, 'recipes', name)
 }
 
 /** `--runs N`, three if nothing is said. */

@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { runTool } from '../src/base/process.ts'
-import { chooseSources } from '../src/factory/choose-sources.ts'
+import { chooseSources } from '../src/factory/bootstrap/choose-sources.ts'
 import { formatSources, readHostApt } from '../src/guests/apt-sources.ts'
 import type { BaseKey } from '../src/recipes/base-schema.ts'
 import { makeBuilders } from './builders.ts'

@@ -1,6 +1,6 @@
 import { proxiesFromEnvironment } from '../../app/config.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../base/units.ts'
-import type { BuiltImage } from '../../factory/run-build.ts'
+import type { BuiltImage } from '../../factory/bootstrap/run-build.ts'
 import { resolveArguments } from '../../recipes/argument-values.ts'
 import type { Recipe } from '../../recipes/recipe.ts'
 import { addRecipeOptions, readRecipeInput } from '../_recipe-options.ts'
@@ -43,7 +43,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
       await printBuildPlan(recipe, flags, values, cli)
       return
     }
-    const { runBuild } = await import('../../factory/run-build.ts')
+    const { runBuild } = await import('../../factory/bootstrap/run-build.ts')
     const { config } = cli.configuration
     const { report, image } = await runBuild(
       recipe,
@@ -85,8 +85,8 @@ async function printBuildPlan(
 ): Promise<void> {
   const [{ planBuild }, { choosePackages }, { describeRecipe }, { formatRecipe }] =
     await Promise.all([
-      import('../../factory/build-plan.ts'),
-      import('../../factory/base-packages.ts'),
+      import('../../factory/bootstrap/build-plan.ts'),
+      import('../../factory/bootstrap/base-packages.ts'),
       import('../../recipes/describe-recipe.ts'),
       import('../_describe-recipe.ts'),
     ])
@@ -112,7 +112,7 @@ async function printBuildPlan(
   )
 }
 
-type Result = Awaited<ReturnType<typeof import('../../factory/run-build.ts').runBuild>>
+type Result = Awaited<ReturnType<typeof import('../../factory/bootstrap/run-build.ts').runBuild>>
 
 function print(cli: Cli, result: Result): void {
   if (cli.json) cli.print(JSON.stringify(result))

@@ -3,9 +3,19 @@
  * a catalogue, limits. It checks what it is sent as the real one does, and can be told to be away.
  */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { CloudInterface } from '../clouds/cloud.ts'
+import {
+  header,
+  isNamed,
+  jsonOf,
+  type Placed,
+  placed,
+  send,
+  type WireAuth,
+  wireTime,
+} from './_fake-keystone-wire.ts'
+import { listen } from './listen.ts'
 
 export interface FakeUser {
   readonly name: string
@@ -57,14 +67,8 @@ interface Stored extends FakeUser {
   readonly domain: string
 }
 
-interface Project {
-  readonly id: string
-  readonly name: string
-  readonly domain: string
-}
-
 interface WireScope {
-  project?: Project
+  project?: Placed
   system?: true
 }
 
@@ -74,22 +78,6 @@ interface Limit {
   readonly resource: string
   readonly limit: number
   readonly project?: string
-}
-
-interface WireNamed {
-  id?: string
-  name?: string
-  domain?: { id?: string; name?: string }
-}
-
-interface WireAuth {
-  identity: {
-    methods: string[]
-    password?: { user: WireNamed & { password: string } }
-    application_credential?: WireNamed & { secret: string; user?: WireNamed }
-    token?: { id: string }
-  }
-  scope?: { project?: WireNamed; system?: { all?: boolean }; domain?: WireNamed } | 'unscoped'
 }
 
 /** What roles bring with them, as Keystone's bootstrap sets it up. */
@@ -114,13 +102,13 @@ const FORBIDDEN = 'You are not authorized to perform the requested action.'
 export async function openFakeKeystone(now: () => Date = () => new Date()): Promise<FakeKeystone> {
   const asked: string[] = []
   const users: Stored[] = []
-  const projects: Project[] = []
+  const projects: Placed[] = []
   const tokens = new Map<string, Token>()
   const services: { id: string; type: string; endpoints: object[] }[] = []
   const limits: Limit[] = []
   const credentialIds = new Map<string, { user: Stored; name: string }>()
 
-  const project = (name: string, domain = 'Default'): Project => {
+  const project = (name: string, domain = 'Default'): Placed => {
     const found = projects.find((one) => one.name === name && one.domain === domain)
     if (found) return found
     const made = { id: randomUUID().replaceAll('-', ''), name, domain }
@@ -347,50 +335,4 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
       }),
   }
   return keystone
-}
-
-/** Whether the wire means this one: by its id, or by its name and its domain's. */
-function isNamed(thing: { id: string; name: string; domain: string }, wire: WireNamed): boolean {
-  if (wire.id !== undefined) return wire.id === thing.id
-  const { id, name } = wire.domain ?? {}
-  return wire.name === thing.name && (id === domainId(thing.domain) || name === thing.domain)
-}
-
-function domainId(name: string): string {
-  return name === 'Default' ? 'default' : `domain-${name}`
-}
-
-function placed({ id, name, domain }: { id: string; name: string; domain: string }): object {
-  return { id, name, domain: { id: domainId(domain), name: domain } }
-}
-
-/** Keystone's times have microseconds. */
-function wireTime(date: Date): string {
-  return date.toISOString().replace('Z', '000Z')
-}
-
-function header(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name]
-  return typeof value === 'string' ? value : undefined
-}
-
-async function jsonOf(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk)
-  return JSON.parse(Buffer.concat(chunks).toString()) as unknown
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  body?: object,
-  headers: Record<string, string> = {},
-): void {
-  response.writeHead(status, { 'content-type': 'application/json', ...headers })
-  response.end(body && JSON.stringify(body))
-}
-
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -1,19 +1,15 @@
 import { isFailure } from '../base/failure.ts'
 import { formatSize, MiB, SECTOR } from '../base/units.ts'
-import type { Source } from '../bytes/source.ts'
 import { endOfAsk, fillAsk, sharedBy, type WaitingAsk } from './_ask.ts'
-import { ExtentTableBuilder } from './extent-table.ts'
-import { parseSource } from './_parse-source.ts'
 import { type Parsed, ParserRun } from './_parsing.ts'
 import { PassedPayloads, type Stretch } from './_passed-payloads.ts'
 import { PendingExtents } from './_pending-extents.ts'
 import { type Ask, type DiskParser, type Extent, type Limits } from './parser.ts'
+import { parseAgain, writeBack } from './_read-back.ts'
 import { Spool, type SpoolOptions } from './_spool.ts'
 import { StreamTail } from './_stream-tail.ts'
 import { UnpackQueue } from './_unpack-queue.ts'
 
-/** What is read back from the spool at once. */
-const READ_BACK = 1 * MiB
 /** A compressed cluster is never larger: twice the largest cluster of any format. */
 const MAX_PAYLOAD = 256 * MiB
 
@@ -124,20 +120,15 @@ export class StreamParse {
     const waiting = this.#ask?.ask
     if (waiting && waiting.at >= 0) this.#run.truncated(waiting, this.#position)
     else if (waiting) await this.#resume(waiting)
-    while (this.#active) await this.#endActive()
+    // A payload is said to go on up to the end of a sector, which the end of the file may cut off.
+    while (this.#active) {
+      this.#endActive(this.#active)
+      await this.#begin()
+    }
     await this.#unpacking.settle(0)
     if (this.#accepted < this.#announced && !this.refused) await this.#finishFromSpool()
     if (this.#spooled > 0) this.#run.note('OUT_OF_ORDER', { found: formatSize(this.#spooled) })
     return { ...this.#run.finish(this.#position), spooled: this.#spooled }
-  }
-
-  /** A payload is said to go on up to the end of a sector, which the end of the file may cut off. */
-  async #endActive(): Promise<void> {
-    const [active, payload] = [this.#active, this.#payload]
-    this.#active = undefined
-    this.#payload = undefined
-    if (active && active.kind !== 'data') this.#unpack(active, payload)
-    await this.#begin()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -174,15 +165,19 @@ export class StreamParse {
     this.#position += bytes.length
     if (this.#ask) fillAsk(this.#ask, bytes, start)
     if (active && this.#position === endOf(active)) {
-      const payload = this.#payload
-      this.#active = undefined
-      this.#payload = undefined
-      if (active.kind !== 'data') this.#unpack(active, payload)
+      this.#endActive(active)
       if (this.#unpacking.isFull) await this.#unpacking.settle()
     }
     const ask = this.#ask?.ask
     if (ask && ask.at >= 0 && this.#position >= endOfAsk(ask)) await this.#resume(ask)
     else if (this.#pending.next <= this.#position) await this.#begin()
+  }
+
+  #endActive(active: Extent): void {
+    const payload = this.#payload
+    this.#active = undefined
+    this.#payload = undefined
+    if (active.kind !== 'data') this.#unpack(active, payload)
   }
 
   /** Lets the parser go on, with what it asked for, as long as what it asks for is there. */
@@ -297,13 +292,8 @@ export class StreamParse {
   /** Writes the part of an extent that has passed already. */
   async #writeBack(extent: Extent, length: number): Promise<void> {
     if (!this.#wants(extent.guest, length)) return
-    for (let done = 0; done < length;) {
-      const count = Math.min(READ_BACK, length - done)
-      const bytes = await this.#spool.read(extent.host + done, count)
-      if (bytes === undefined) return this.#note('OVERLAP', extent.host, 'a part of another block')
-      await this.#options.sink.write(extent.guest + done, bytes)
-      done += count
-    }
+    const isWhole = await writeBack(this.#spool, extent, length, this.#options.sink)
+    if (!isWhole) return this.#note('OVERLAP', extent.host, 'a part of another block')
     this.#spooled += length - sharedBy(this.#answered, extent.host, extent.host + length)
   }
 
@@ -329,22 +319,11 @@ export class StreamParse {
    * with them, so now the parser goes through them once more.
    */
   async #finishFromSpool(): Promise<void> {
-    const builder = new ExtentTableBuilder()
-    let index = 0
-    const source: Source = {
-      name: 'spool',
-      size: this.#position,
-      read: async (at, length) =>
-        this.#tail.read(at, length, this.#position) ?? (await this.#passed(at, length, 'table')),
-      [Symbol.asyncDispose]: async () => {},
-    }
-    const { disk } = await parseSource(this.#parser, source, {
-      limits: this.#options.limits,
-      onExtent: (extent) => {
-        if (index++ >= this.#accepted) builder.add(extent)
-      },
-    })
-    const table = builder.toTable(disk?.virtualSize ?? 0, this.#position)
+    const size = this.#position
+    const read = async (at: number, length: number) =>
+      this.#tail.read(at, length, size) ?? (await this.#passed(at, length, 'table'))
+    const wanted = { limits: this.#options.limits, skipped: this.#accepted }
+    const table = await parseAgain(this.#parser, { size, read }, wanted)
     for (let at = 0; at < table.count && !this.refused; at++) {
       const extent = table.at(at)
       if (endOf(extent) <= this.#position) await this.#beginAt(extent)

@@ -6,7 +6,6 @@
 import type { Limits } from '../access/quotas.ts'
 import type { Context } from '../base/context.ts'
 import { Failure, type FailureCode, isFailure, messageOf } from '../base/failure.ts'
-import { MiB } from '../base/units.ts'
 import type { Tx } from '../database/database.ts'
 import type { Image } from '../images/image.ts'
 import { ingest, type Ingested } from '../images/ingest.ts'
@@ -17,6 +16,7 @@ import { formatsOf } from './_formats-of.ts'
 import type { ImportParts } from './_ground.ts'
 import { type ImportJob, jobOf, objectsOf } from './_import-job.ts'
 import { dropStaged } from './_drop-staged.ts'
+import { bytesLeft, demandRoom } from './_import-room.ts'
 import { inParallel } from './_in-parallel.ts'
 import { failedStores, locked, unlocked } from './_lock.ts'
 import { Moved } from './_moved.ts'
@@ -144,7 +144,7 @@ class ImportRun {
             size: data.size,
             expected: data.expected,
             requireMatch: this.#ground.config.image.require_format_match,
-            quota: await this.#quota(image),
+            quota: await bytesLeft(this.#ground, this.#limits, image),
             ...ingestWishes(this.#ground.chosen, this.#ground.config.import, formats),
             wantsMap: true,
           },
@@ -223,16 +223,6 @@ class ImportRun {
     await this.#lease.note([...this.#noted])
   }
 
-  /** Bytes that the project may still store; undefined: any number. */
-  async #quota({ owner }: Image): Promise<number | undefined> {
-    const { quotas, catalog } = this.#ground
-    if (!quotas.active) return undefined
-    const { image_size_total: limit } = this.#limits
-    if (limit === undefined || limit < 0) return undefined
-    const { size } = await catalog.usage(owner)
-    return Math.max(0, limit * MiB - size)
-  }
-
   /** A store that fails is left out, if all need not succeed. */
   async #orFail<T>(store: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -279,7 +269,8 @@ class ImportRun {
     const isFirst = image.status === 'importing' && added.length > 0
     const described = isFirst ? this.#described : undefined
     const properties = { ...image.properties, ...described?.change.properties }
-    await this.#demandRoom(tx, image, added.length)
+    const room = { copies: added.length, size: this.#described?.change.size ?? image.size ?? 0 }
+    await demandRoom(this.#ground, tx, this.#limits, image, room)
     await catalog.update(tx, image.id, {
       ...described?.change,
       ...(isFirst && { status: 'active', stagedSize: 0 }),
@@ -300,20 +291,6 @@ class ImportRun {
       tx,
     )
     return await this.#image(tx)
-  }
-
-  /** Fails with QUOTA_EXCEEDED, LIMIT_EXCEEDED. */
-  async #demandRoom(tx: Tx, image: Image, copies: number): Promise<void> {
-    const { quotas, catalog, config } = this.#ground
-    const { max_locations: most } = config.image
-    if (most >= 0 && image.locations.length + copies > most)
-      throw new Failure('LIMIT_EXCEEDED', `image ${image.id} can stand at ${most} places`, {
-        details: { maximum: most },
-      })
-    if (!quotas.active || copies === 0) return
-    const adds = (copies * (this.#described?.change.size ?? image.size ?? 0)) / MiB
-    const { size } = await catalog.usage(image.owner, tx)
-    quotas.check(this.#limits, 'image_size_total', size / MiB, adds, tx)
   }
 
   /** Record and task end together. */

@@ -244,6 +244,38 @@ export const FAILURES = {
   MACHINE_FAILED: { status: 500, exit: 1, title: 'The virtual machine did not run' },
   BOOT_FAILED: { status: 500, exit: 4, title: 'The image did not boot as it should' },
   BUILD_FAILED: { status: 500, exit: 1, title: 'The build failed' },
+
+  // The image factory
+  TEMPLATE_INVALID: {
+    status: 400,
+    exit: 2,
+    title: 'The template has faults',
+    fix: 'Run `ingot tdl show FILE`; docs/imagefactory.md has every element.',
+  },
+  PART_UNKNOWN: {
+    status: 400,
+    exit: 2,
+    title: 'No OS builder or cloud target of this name',
+    fix: 'See `ingot factory plugins`.',
+  },
+  BUILD_NOT_FOUND: { status: 404, exit: 3, title: 'No such factory image' },
+  BUILD_STATE: { status: 409, exit: 1, title: 'The factory image is not in a state for that' },
+  PHASE_TIMEOUT: {
+    status: 504,
+    exit: 1,
+    title: 'A phase of a build took too long',
+    fix: 'Raise the limit of this phase; the build’s log says what it waited for.',
+  },
+  INSTALL_FAILED: { status: 500, exit: 1, title: 'The installer did not install' },
+  CLOUD_AWAY: { status: 503, exit: 1, title: 'The cloud cannot be reached' },
+  CLOUD_DENIED: {
+    status: 403,
+    exit: 1,
+    title: 'The cloud refused the credentials, or what was asked with them',
+  },
+  CLOUD_FULL: { status: 507, exit: 1, title: 'The cloud has no room: a quota, or no host' },
+  CLOUD_FAILED: { status: 502, exit: 1, title: 'The cloud did not do what it was asked for' },
+  CLOUD_NOT_FOUND: { status: 404, exit: 3, title: 'The cloud has no such thing' },
 } as const satisfies Record<string, FailureKind>
 
 export type FailureCode = keyof typeof FAILURES

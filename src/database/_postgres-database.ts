@@ -38,7 +38,7 @@ export class PostgresDatabase implements Migratable {
   readonly kind = 'postgres'
   readonly #queries = new Queries('postgres')
   readonly #pool: Pool
-  readonly #reading: Kysely<never>
+  readonly #reading: <Tables>() => Kysely<Tables>
   readonly #nameOf = makeNames()
   /** Those who have a connection, or wait for one. */
   readonly #users = new Set<Promise<unknown>>()
@@ -70,7 +70,7 @@ export class PostgresDatabase implements Migratable {
   }
 
   read<Tables>(): Kysely<Tables> {
-    return this.#reading as unknown as Kysely<Tables>
+    return this.#reading<Tables>()
   }
 
   async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -59,9 +59,10 @@ export class Queries {
     })
   }
 
-  /** For queries outside of transactions. */
-  reading(provider: ConnectionProvider): Kysely<never> {
-    return new Kysely<never>(this.#propsOf(provider))
+  /** For queries outside of transactions, of whichever tables. */
+  reading(provider: ConnectionProvider): <Tables>() => Kysely<Tables> {
+    const props = this.#propsOf(provider)
+    return <Tables>() => new Kysely<Tables>(props)
   }
 
   /**
@@ -72,21 +73,19 @@ export class Queries {
     const single = new SingleConnectionProvider(connection)
     let isOpen = true
     let failed: { error: unknown } | undefined
-    const transaction = new Transaction<never>(
-      this.#propsOf({
-        provideConnection: async (consumer) => {
-          if (!isOpen) throw new Error('a transaction was used after its end')
-          if (failed) throw failed.error
-          try {
-            return await single.provideConnection(consumer)
-          } catch (error) {
-            failed ??= { error }
-            throw error
-          }
-        },
-      }),
-    )
-    const as = <Tables>() => transaction as unknown as Transaction<Tables>
+    const props = this.#propsOf({
+      provideConnection: async (consumer) => {
+        if (!isOpen) throw new Error('a transaction was used after its end')
+        if (failed) throw failed.error
+        try {
+          return await single.provideConnection(consumer)
+        } catch (error) {
+          failed ??= { error }
+          throw error
+        }
+      },
+    })
+    const as = <Tables>() => new Transaction<Tables>(props)
     try {
       const value = await work({ kind: this.#kind, as })
       if (failed) throw failed.error

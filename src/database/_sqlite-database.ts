@@ -41,7 +41,7 @@ export class SqliteDatabase implements Migratable {
   readonly #writer: DatabaseSync
   readonly #writing: DatabaseConnection
   readonly #reader: DatabaseSync
-  readonly #reading: Kysely<never>
+  readonly #reading: <Tables>() => Kysely<Tables>
   #waiting: Waiting[] = []
   /** The batches under way, and those that wait. */
   #flushing: Promise<void> | undefined
@@ -80,7 +80,7 @@ export class SqliteDatabase implements Migratable {
   }
 
   read<Tables>(): Kysely<Tables> {
-    return this.#reading as unknown as Kysely<Tables>
+    return this.#reading<Tables>()
   }
 
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {

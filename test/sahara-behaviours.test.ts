@@ -79,8 +79,7 @@ validators: [{script: {ok: {env_vars: [a, b]}}}]
     for (const branch of ['any', 'all']) {
       const [step] = recipeOf(`validators: [{${branch}: [{package: java}, {package: tree}]}]`).steps
       assert.equal(step?.validator.kind, 'branch')
-      const children =
-        step.validator.kind === 'branch' ? step.validator.children(step.options as never) : []
+      const children = step.validator.kind === 'branch' ? step.validator.children(step.options) : []
       assert.deepEqual(
         children.flatMap(({ steps }) => steps.map(({ title }) => title)),
         ['package java', 'package tree'],
@@ -92,8 +91,7 @@ validators: [{script: {ok: {env_vars: [a, b]}}}]
     const [step] = recipeOf(
       'validators: [{os_case: [{redhat: [{package: nfs-utils}]}, {debian: [{package: nfs-common}]}]}]',
     ).steps
-    const children =
-      step?.validator.kind === 'branch' ? step.validator.children(step.options as never) : []
+    const children = step?.validator.kind === 'branch' ? step.validator.children(step.options) : []
     assert.deepEqual(
       children.map(({ label, steps }) => [label, steps.map(({ title }) => title)]),
       [

@@ -13,7 +13,7 @@ import { readInto } from '../bytes/source.ts'
 import { fileDriver } from '../stores/drivers/file.ts'
 import { memoryDriver } from '../stores/drivers/memory.ts'
 import { openStore } from '../stores/open-store.ts'
-import type { Store, StoreDriver } from '../stores/store.ts'
+import type { Store } from '../stores/store.ts'
 import { noise } from '../testing/contract-tree.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { tempDir } from '../testing/temp-dir.ts'
@@ -26,7 +26,7 @@ const context = { ...makeContext(), dataDir: at('data') }
 await mkdir(at('spool'))
 
 /** A store that is written first byte to last, as those behind HTTP are. */
-const sequentialDriver: StoreDriver = {
+const sequentialDriver: typeof memoryDriver = {
   ...memoryDriver,
   open: async (options, context) => {
     const place = await memoryDriver.open(options, context)

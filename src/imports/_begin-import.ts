@@ -29,10 +29,7 @@ export async function beginImport(
   const { caller, parameters, asTask } = request
   const chosen = chooseStores(image, method, request, stores)
   if (chosen.length === 0) return undefined
-  const secret = await method.check?.(
-    { parameters: parameters as never, image, caller },
-    ground.scene,
-  )
+  const secret = await method.check?.({ parameters, image, caller }, ground.scene)
   const limits = quotas.active ? await quotas.limits(image.owner) : {}
   const job: ImportJob = {
     imageId: image.id,

@@ -58,7 +58,7 @@ export async function describeData(
       minDiskGiB,
       properties: { ...image.properties, ...properties },
     }
-    const found = await step.describe(options as never, { image: soFar, data, roles }, context)
+    const found = await step.describe(options, { image: soFar, data, roles }, context)
     properties = { ...properties, ...found.properties }
     minDiskGiB = found.minDiskGiB ?? minDiskGiB
     Object.assign(attachments, found.attachments)

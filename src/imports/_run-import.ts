@@ -117,7 +117,7 @@ class ImportRun {
     if (method === undefined)
       throw new Failure('REQUEST_INVALID', `import method '${name}' is no longer offered`)
     const work = {
-      parameters: parameters as never,
+      parameters,
       image,
       projectId: this.#lease.task.owner,
       secret: await readSecret(catalog, image.id),

@@ -34,6 +34,6 @@ export function ingestWishes(
 ): IngestWishes {
   let wishes: IngestWishes = {}
   for (const step of steps)
-    if (step.on === 'bytes') wishes = { ...wishes, ...step.wish(options as never, image) }
+    if (step.on === 'bytes') wishes = { ...wishes, ...step.wish(options, image) }
   return wishes
 }

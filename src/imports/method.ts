@@ -13,8 +13,8 @@ import type { Image } from '../images/image.ts'
 import type { StagedData } from '../images/staged.ts'
 import type { Stores } from '../stores/store.ts'
 
-/** A way to bring data. */
-export interface ImportMethod<Parameters = never> {
+/** A way to bring data. Whoever holds methods of any kind hands each parameters that its `options` accept. */
+export interface ImportMethod<Parameters = unknown> {
   /** As `method.name` on the wire and in the configuration. */
   readonly name: string
   readonly summary: string

@@ -13,8 +13,8 @@ import type { IngestPlan } from '../images/ingest.ts'
 /** The part of the one pass that steps decide. */
 export type IngestWishes = Partial<Pick<IngestPlan, 'decompress' | 'convertTo'>>
 
-/** One thing done on the way, by its name in the configuration. */
-export type ImportStep<Options = never> = ByteStep<Options> | RecordStep<Options>
+/** One thing done on the way, by its name in the configuration, with settings that its `options` accept. */
+export type ImportStep<Options = unknown> = ByteStep<Options> | RecordStep<Options>
 
 interface StepAbout {
   readonly name: string

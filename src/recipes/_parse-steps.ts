@@ -79,7 +79,7 @@ export class StepParser {
       id: toId(path),
       validator,
       options: options.loaded,
-      title: common?.name ?? validator.title(options.loaded as never),
+      title: common?.name ?? validator.title(options.loaded),
       when,
       on: common?.on,
       place: source.placeOf(specPath, true),
@@ -128,7 +128,7 @@ export class StepParser {
     if (validator.templated) this.#checkTemplates(spec, validator.verbatim ?? [], path)
     if (!validator.load) return { loaded: spec }
     const state = { failed: false }
-    const loaded = validator.load(spec as never, this.#loading(path, state))
+    const loaded = validator.load(spec, this.#loading(path, state))
     return state.failed ? undefined : { loaded }
   }
 

@@ -106,8 +106,7 @@ function describeStep(step: Step, isTest: boolean, known: Known | undefined): St
       validate: validator.kind === 'branch' ? 'choose' : 'check',
       provision: isTest || on === 'image' ? '-' : actionOf(step),
     },
-    needsCommand:
-      validator.kind === 'leaf' && (validator.needsCommand?.(options as never) ?? false),
+    needsCommand: validator.kind === 'leaf' && (validator.needsCommand?.(options) ?? false),
     branches,
   }
 }
@@ -120,7 +119,7 @@ function actionOf({ validator }: Step): Action {
 }
 
 function childrenOf({ validator, options }: Step) {
-  return validator.kind === 'branch' ? validator.children(options as never) : []
+  return validator.kind === 'branch' ? validator.children(options) : []
 }
 
 /** The branches of a step; only the one that a known argument chooses. */

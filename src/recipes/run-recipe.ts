@@ -157,7 +157,7 @@ class Run {
     try {
       if (step.validator.kind === 'branch') {
         const outcome = await step.validator.run(
-          step.options as never,
+          step.options,
           this.#scene(mode),
           (steps, inner = mode) => this.steps(steps, inner),
         )
@@ -186,13 +186,11 @@ class Run {
 
   async #judgeLeaf(step: Step, validator: LeafValidator, mode: Mode): Promise<Verdict> {
     const scene = this.#scene(mode)
-    const options = (
-      validator.templated
-        ? renderTexts(step.options, validator.verbatim ?? [], (text) =>
-            parseTemplate(text).render(this.#args, this.#facts),
-          )
-        : step.options
-    ) as never
+    const options = validator.templated
+      ? renderTexts(step.options, validator.verbatim ?? [], (text) =>
+          parseTemplate(text).render(this.#args, this.#facts),
+        )
+      : step.options
     if (mode === 'reconcile' && validator.reconcile === 'apply' && validator.apply) {
       const message = await validator.apply(options, scene, [])
       return verdictOf(step, 'changed', { message: message ?? undefined })

@@ -6,6 +6,9 @@
  * A validator reads the guest through `scene.remote`. Where the truth is in files it reads files, so
  * that an image can be checked without running anything of it; where it is not, it runs a command,
  * and on a remote that cannot, the verdict is "unknown: needs a command".
+ *
+ * Specifications and options are `unknown` to who holds validators of any kind: each is only given a
+ * specification that its schema accepts, and options that its own `load` made.
  */
 import type { TSchema } from 'typebox'
 import type { Context } from '../base/context.ts'
@@ -83,18 +86,18 @@ interface Described {
 export interface LeafValidator extends Described {
   readonly kind: 'leaf'
   /** Makes options of a specification that has the right shape; left out: the specification is them. */
-  load?(spec: never, loading: Loading): unknown
+  load?(spec: unknown, loading: Loading): unknown
   /** Short, for people: `package nginx, curl`. */
-  title(options: never): string
+  title(options: unknown): string
   /**
    * Whether the check runs a command of the guest even where that is an image, so that reading alone
    * cannot answer it; left out: it reads files.
    */
-  needsCommand?(options: never): boolean
+  needsCommand?(options: unknown): boolean
   /** Nothing means that all is as it should be. Changes nothing. */
-  check(options: never, scene: Scene): Promise<Difference[]>
+  check(options: unknown, scene: Scene): Promise<Difference[]>
   /** Makes it so; left out: the step can only be checked. Says what it did, if there is more to say. */
-  apply?(options: never, scene: Scene, differences: readonly Difference[]): Promise<string | void>
+  apply?(options: unknown, scene: Scene, differences: readonly Difference[]): Promise<string | void>
   /**
    * `apply`: in reconcile mode the step is applied without a check before or after, as Sahara does
    * with scripts, which look after themselves.
@@ -105,11 +108,11 @@ export interface LeafValidator extends Described {
 /** A step that chooses among other steps. */
 export interface BranchValidator extends Described {
   readonly kind: 'branch'
-  load(spec: never, loading: Loading): unknown
-  title(options: never): string
+  load(spec: unknown, loading: Loading): unknown
+  title(options: unknown): string
   /** Every step below, for `recipe show`. */
-  children(options: never): readonly { label: string; steps: readonly Step[] }[]
-  run(options: never, scene: Scene, runSteps: RunSteps): Promise<BranchOutcome>
+  children(options: unknown): readonly { label: string; steps: readonly Step[] }[]
+  run(options: unknown, scene: Scene, runSteps: RunSteps): Promise<BranchOutcome>
 }
 
 /** Runs steps in order, in the mode given (default: the scene's). */

@@ -32,9 +32,7 @@ export async function openStore(
     throw new Failure('CONFIG_INVALID', faults.join('; '), { details: { faults } })
   const counters = newCounters()
   const guard = makeGuard(entry.id, counters, context.signal)
-  const place = await guard('opening it', () =>
-    driver.open((entry.options ?? {}) as never, context),
-  )
+  const place = await guard('opening it', () => driver.open(entry.options ?? {}, context))
   return {
     id: entry.id,
     description: entry.description ?? '',

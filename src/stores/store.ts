@@ -9,8 +9,8 @@ import type { Static, TSchema } from 'typebox'
 import type { Context } from '../base/context.ts'
 import type { Source } from '../bytes/source.ts'
 
-/** A kind of place. */
-export interface StoreDriver<Options = never> {
+/** A kind of place. Whoever holds drivers of any kind hands each options that its schema accepts. */
+export interface StoreDriver<Options = unknown> {
   /** `file`, `s3`: the `type` in the configuration, and the scheme of its locations. */
   readonly name: string
   readonly summary: string

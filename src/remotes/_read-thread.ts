@@ -5,7 +5,14 @@ import { KiB } from '../base/units.ts'
 import { cached } from '../bytes/cached.ts'
 import { openRanges } from './_range-port.ts'
 import { openGuest, type ReadGuest } from './_read-guest.ts'
-import type { ReadCall, ReadReply, ReadThreadOptions } from './read-image.ts'
+import type {
+  ReadArgs,
+  ReadCall,
+  ReadName,
+  ReadReply,
+  ReadResults,
+  ReadThreadOptions,
+} from './read-image.ts'
 
 const port = parentPort
 if (port === null) throw new Error('this module runs in a worker thread')
@@ -32,10 +39,14 @@ const calls = {
 
 export type ReadCalls = typeof calls
 
-const answer = async ({ id, name, args }: ReadCall): Promise<ReadReply> => {
+/** The same, so that the types of a name, its arguments and its result belong together. */
+const byName: { [Name in ReadName]: (...args: ReadArgs[Name]) => Promise<ReadResults[Name]> } =
+  calls
+
+const answer = async <Name extends ReadName>(call: ReadCall<Name>): Promise<ReadReply> => {
+  const { id, name, args } = call
   try {
-    const call: (...args: never[]) => Promise<unknown> = calls[name]
-    return { id, result: await call(...(args as never[])) }
+    return { id, result: await byName[name](...args) }
   } catch (error) {
     return { id, error: toSent(error) }
   }

@@ -38,11 +38,15 @@ export type ReadThreadOptions = Pick<ReadImageOptions, 'path' | 'format' | 'root
   ranges?: (RangeFacts & { port: MessagePort }) | undefined
 }
 
-export interface ReadCall {
+export interface ReadCall<Name extends ReadName = ReadName> {
   id: number
-  name: keyof ReadCalls
-  args: unknown[]
+  name: Name
+  args: ReadArgs[Name]
 }
+
+export type ReadName = keyof ReadCalls
+export type ReadArgs = { [Name in ReadName]: Parameters<ReadCalls[Name]> }
+export type ReadResults = { [Name in ReadName]: Awaited<ReturnType<ReadCalls[Name]>> }
 
 export type ReadReply = { id: number; result: unknown } | { id: number; error: SentError }
 
@@ -85,16 +89,13 @@ export async function openReadImage(
 }
 
 interface Thread {
-  call<Name extends keyof ReadCalls>(
-    name: Name,
-    ...args: Parameters<ReadCalls[Name]>
-  ): Promise<Awaited<ReturnType<ReadCalls[Name]>>>
+  call<Name extends ReadName>(name: Name, ...args: ReadArgs[Name]): Promise<ReadResults[Name]>
   /** As `call`, for what may take longer or shorter; Infinity for what is bounded otherwise. */
-  callWithin<Name extends keyof ReadCalls>(
+  callWithin<Name extends ReadName>(
     limitMs: number,
     name: Name,
-    ...args: Parameters<ReadCalls[Name]>
-  ): Promise<Awaited<ReturnType<ReadCalls[Name]>>>
+    ...args: ReadArgs[Name]
+  ): Promise<ReadResults[Name]>
   close(): Promise<void>
 }
 
@@ -128,7 +129,11 @@ function startThread(options: ReadImageOptions, signal: AbortSignal): Thread {
   })
   worker.on('error', (error) => lose(toFailure(error, options.path)))
 
-  const ask: Thread['callWithin'] = async (limitMs, name, ...args) => {
+  const ask = async <Name extends ReadName>(
+    limitMs: number,
+    name: Name,
+    ...args: ReadArgs[Name]
+  ): Promise<ReadResults[Name]> => {
     if (lost) throw lost
     const id = nextId++
     const reply = await new Promise<ReadReply | Error>((resolve) => {
@@ -138,11 +143,11 @@ function startThread(options: ReadImageOptions, signal: AbortSignal): Thread {
         clearTimeout(timer)
         resolve(reply)
       })
-      worker.postMessage({ id, name, args } satisfies ReadCall)
+      worker.postMessage({ id, name, args } satisfies ReadCall<Name>)
     })
     if (reply instanceof Error) throw reply
     if ('error' in reply) throw fromSent(reply.error)
-    return reply.result as never
+    return reply.result as ReadResults[Name]
   }
   return {
     call: (name, ...args) => ask(limitMs, name, ...args),

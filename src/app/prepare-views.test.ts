@@ -2,14 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import type { Image } from '../images/image.ts'
-import type { Store } from '../stores/store.ts'
+import { sampleImage } from '../testing/sample-image.ts'
 import { prepareViews } from './prepare-views.ts'
 
 const imageOf = (id: string, diskFormat: string, store = 'disk') =>
-  ({ id, diskFormat, containerFormat: 'bare', locations: [{ store }] }) as unknown as Image
-const stores = {
-  get: (id: string) => ({ id, driver: id === 'disk' ? 'file' : 's3' }) as unknown as Store,
-}
+  sampleImage({ id, diskFormat, locations: [{ id, store, key: id, url: '', metadata: {} }] })
+const stores = { get: (id: string) => ({ driver: id === 'disk' ? 'file' : 's3' }) }
 
 describe('views are prepared', () => {
   it('of disks in files of this machine that came without a map', async () => {

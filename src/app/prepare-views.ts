@@ -2,7 +2,7 @@ import type { Context } from '../base/context.ts'
 import { messageOf } from '../base/failure.ts'
 import type { Image } from '../images/image.ts'
 import type { ImageContent } from '../images/image-content.ts'
-import type { Stores } from '../stores/store.ts'
+import type { Store } from '../stores/store.ts'
 
 /** Formats whose data comes with its map, or is no disk, need nothing more. */
 const MAPPED_LATER: ReadonlySet<string> = new Set(['gpt', 'qcow2', 'vhd', 'vhdx', 'vmdk', 'vdi'])
@@ -14,7 +14,13 @@ const MAPPED_LATER: ReadonlySet<string> = new Set(['gpt', 'qcow2', 'vhd', 'vhdx'
  * The promise is for those who want to know when it is done.
  */
 export function prepareViews(
-  { content, stores }: { content: Pick<ImageContent, 'formats'>; stores: Pick<Stores, 'get'> },
+  {
+    content,
+    stores,
+  }: {
+    content: Pick<ImageContent, 'formats'>
+    stores: { get(id: string): Pick<Store, 'driver'> }
+  },
   { log }: Pick<Context, 'log'>,
 ): (image: Image) => Promise<void> {
   let last = Promise.resolve()

@@ -32,7 +32,7 @@ const MAX_VALUES = 100_000
 const MAX_ERRORS = 20
 const TOO_DEEP = `the document is nested deeper than ${MAX_DEPTH} levels`
 /** What no YAML document holds. Source: YAML 1.1, 5.1 c-printable. */
-// eslint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const NOT_TEXT = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/
 
 type Members = Map<string | number, Spot>

@@ -3,7 +3,7 @@ import { imageChecks } from '../../api/image-schema.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure } from '../../base/failure.ts'
 import type { TaskQuery } from '../../tasks/ledger.ts'
-import type { Task } from '../../tasks/task.ts'
+import type { Json, Task } from '../../tasks/task.ts'
 import { sendJson } from '../_answer.ts'
 import { baseUrlOf } from '../_base-url.ts'
 import { readJsonObject } from '../_body.ts'
@@ -109,7 +109,7 @@ async function beginImport(
       allStores: false,
       allMustSucceed: true,
       caller,
-      asTask: { import_from: uri, import_from_format: format, image_properties: given as never },
+      asTask: { import_from: uri, import_from_format: format, image_properties: given },
     })
     if (task !== undefined) return task
     throw new Failure('IMAGE_STATE', `image ${image.id} has its data already`)
@@ -119,9 +119,10 @@ async function beginImport(
   }
 }
 
-function asObject(value: unknown, name: string): Record<string, unknown> {
+/** Of a body that was read as JSON. */
+function asObject(value: unknown, name: string): Record<string, Json> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>
+    return value as Record<string, Json>
   throw new Failure('REQUEST_INVALID', `'${name}' is an object`)
 }
 

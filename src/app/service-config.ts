@@ -5,6 +5,7 @@
 import type { Static } from 'typebox'
 import { MiB, TiB } from '../base/units.ts'
 import { Type } from '../schema/type.ts'
+import { factoryDefaults, factorySettings } from './factory-config.ts'
 
 const strict = { additionalProperties: false } as const
 const texts = (description: string) => Type.Array(Type.String(), { description })
@@ -205,6 +206,8 @@ export const serviceSettings = {
     },
     strict,
   ),
+  factory: factorySettings,
+  plugins: texts('modules that bring parts of their own; see docs/plugins.md'),
   sweep_after_h: Type.Number({
     minimum: 0,
     description: 'hours after which data in a store that no image names is removed; 0: never',
@@ -283,6 +286,8 @@ export function serviceDefaults(dataDir: string): ServiceConfig {
     },
     quotas: { default: {}, projects: {} },
     cache: { enabled: false, max_size: 10 * 1024 * MiB },
+    factory: factoryDefaults(),
+    plugins: [],
     sweep_after_h: 168,
     lease_s: 30,
   }

@@ -5,15 +5,16 @@ import { describe, it } from 'node:test'
 import { sql } from 'kysely'
 import { makeContext } from '../base/context.ts'
 import { isFailure } from '../base/failure.ts'
+import { openDatabaseKinds } from '../testing/database-kinds.ts'
 import { failsWith } from '../testing/fails-with.ts'
-import { noPostgres, openPostgres } from '../testing/postgres.ts'
+import { noPostgres } from '../testing/postgres.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { columnTypes } from './columns.ts'
 import type { Database, Migration, Tx } from './database.ts'
 import { openDatabase, type DatabaseAddress } from './open-database.ts'
 
 const at = await tempDir()
-const postgres = noPostgres ? undefined : await openPostgres()
+const { kinds, postgres } = await openDatabaseKinds()
 
 interface Tables {
   things: { name: string; count: number | null; flag?: unknown; bytes?: Uint8Array | null }
@@ -72,23 +73,6 @@ async function countUp(tx: Tx): Promise<void> {
     .where('name', '=', 'a')
     .execute()
 }
-
-const kinds: readonly {
-  kind: string
-  skip: string | false
-  address: () => Promise<DatabaseAddress>
-}[] = [
-  {
-    kind: 'SQLite',
-    skip: false,
-    address: async () => ({ sqlite: at(`${crypto.randomUUID()}.db`) }),
-  },
-  {
-    kind: 'PostgreSQL',
-    skip: noPostgres,
-    address: async () => ({ postgres: (await postgres?.createDatabase()) ?? '' }),
-  },
-]
 
 for (const { kind, skip, address } of kinds)
   describe(`a database of ${kind}`, { skip }, () => {

@@ -3,10 +3,10 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { makeContext } from '../base/context.ts'
 import type { Database } from '../database/database.ts'
-import { openDatabase, type DatabaseAddress } from '../database/open-database.ts'
+import { openDatabase } from '../database/open-database.ts'
+import { openDatabaseKinds } from '../testing/database-kinds.ts'
 import { failsWith } from '../testing/fails-with.ts'
-import { noPostgres, openPostgres } from '../testing/postgres.ts'
-import { tempDir } from '../testing/temp-dir.ts'
+import { sampleImage } from '../testing/sample-image.ts'
 import { catalogMigrations } from './catalog-migrations.ts'
 import type { Catalog, ImageFilter, ImageQuery, Sort, Viewer } from './catalog.ts'
 import { SORT_KEYS } from './catalog.ts'
@@ -14,53 +14,14 @@ import type { Image, Location, Member } from './image.ts'
 import type { Pace } from './_catalog-list.ts'
 import { openCatalog } from './open-catalog.ts'
 
-const at = await tempDir()
-const postgres = noPostgres ? undefined : await openPostgres()
+const { kinds } = await openDatabaseKinds()
 const ADMIN: Viewer = { project: 'admins', all: true }
 const NOON = new Date('2026-07-01T12:00:00Z')
 
-const kinds: readonly {
-  kind: string
-  skip: string | false
-  address: () => Promise<DatabaseAddress>
-}[] = [
-  {
-    kind: 'SQLite',
-    skip: false,
-    address: async () => ({ sqlite: at(`${crypto.randomUUID()}.db`) }),
-  },
-  {
-    kind: 'PostgreSQL',
-    skip: noPostgres,
-    address: async () => ({ postgres: (await postgres?.createDatabase()) ?? '' }),
-  },
-]
-
-type NewImage = Omit<Image, 'revision' | 'locations'>
-
-function newImage(parts: Partial<NewImage> & { id: string }): NewImage {
-  return {
-    name: null,
-    status: 'queued',
-    visibility: 'shared',
-    protected: false,
-    hidden: false,
-    checksum: null,
-    hashAlgorithm: null,
-    hashValue: null,
-    owner: 'p1',
-    size: null,
-    virtualSize: null,
-    containerFormat: null,
-    diskFormat: null,
-    minRamMiB: 0,
-    minDiskGiB: 0,
-    createdAt: NOON,
-    updatedAt: NOON,
-    tags: [],
-    properties: {},
-    ...parts,
-  }
+/** A record that says as little as it may. */
+function newImage(parts: Partial<Image> & { id: string }): Image {
+  const nothing = { name: null, containerFormat: null, diskFormat: null }
+  return sampleImage({ ...nothing, createdAt: NOON, updatedAt: NOON, ...parts })
 }
 
 function place(id: string, key: string): Location {
@@ -291,7 +252,7 @@ for (const { kind, skip, address } of kinds)
       const { database, catalog } = opened
       assert.deepEqual(await catalog.usage('p1'), { count: 0, size: 0, uploading: 0, staged: 0 })
       await database.write(async (tx) => {
-        const add = (id: string, parts: Partial<NewImage>) =>
+        const add = (id: string, parts: Partial<Image>) =>
           catalog.insert(tx, newImage({ id, ...parts }))
         await add('a', { status: 'active', size: 10 })
         await catalog.addLocation(tx, 'a', place('l1', 'k1'))

@@ -28,6 +28,23 @@ export interface Source extends AsyncDisposable {
   readonly file?: { readonly descriptor: number; readonly offset: number } | undefined
 }
 
+/** A source that reads into the caller's memory by itself. Its `read` is `readAnew`. */
+export interface DirectSource extends Source {
+  readInto(target: Uint8Array, offset: number): Promise<void>
+}
+
+/** Reads into new memory. Fails with IMAGE_TRUNCATED, and as the source does. */
+export async function readAnew(
+  source: Pick<DirectSource, 'name' | 'size' | 'readInto'>,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  checkRange(source, offset, length) // before so much memory is taken
+  const bytes = Buffer.allocUnsafeSlow(length)
+  await source.readInto(bytes, offset)
+  return bytes
+}
+
 /** Fills `target` with the bytes from `offset`, with no copy where the source can. */
 export async function readInto(source: Source, target: Uint8Array, offset: number): Promise<void> {
   if (source.readInto === undefined) target.set(await source.read(offset, target.length))
@@ -70,16 +87,11 @@ export async function openFileSource(path: string): Promise<Source> {
         done += bytesRead
       }
     }
-    const source: Source = {
+    const source: DirectSource = {
       name: path,
       size: stat.size,
       file: { descriptor: file.fd, offset: 0 },
-      read: async (offset, length) => {
-        checkRange(source, offset, length)
-        const buffer = Buffer.allocUnsafeSlow(length)
-        await readInto(buffer, offset)
-        return buffer
-      },
+      read: (offset, length) => readAnew(source, offset, length),
       readInto,
       [Symbol.asyncDispose]: () => file.close(),
     }

@@ -8,7 +8,13 @@ import { Failure } from '../base/failure.ts'
 import { inTime } from '../base/in-time.ts'
 import type { Turns } from '../base/turns.ts'
 import { writeAll } from '../bytes/sinks.ts'
-import { checkRange, memorySource, type Source } from '../bytes/source.ts'
+import {
+  checkRange,
+  type DirectSource,
+  memorySource,
+  readAnew,
+  type Source,
+} from '../bytes/source.ts'
 import { writeWholeFiles } from '../bytes/whole-file.ts'
 import { editionOf } from './_pack-cluster.ts'
 import { giveBack } from './_cluster-thread.ts'
@@ -204,16 +210,12 @@ export class GrowingStore {
         done += read.bytesRead
       }
     }
-    const payload: Source = {
+    const payload: DirectSource = {
       name,
       get size() {
         return size()
       },
-      read: async (offset, length) => {
-        const bytes = Buffer.allocUnsafeSlow(length)
-        await readInto(bytes, offset)
-        return bytes
-      },
+      read: (offset, length) => readAnew(payload, offset, length),
       readInto,
       [Symbol.asyncDispose]: async () => {},
     }

@@ -7,7 +7,7 @@
 import { Failure } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { Recent } from '../bytes/recent.ts'
-import { checkRange, readInto, type Source } from '../bytes/source.ts'
+import { checkRange, type DirectSource, readAnew, readInto, type Source } from '../bytes/source.ts'
 import { type ExtentTable, ExtentTableBuilder } from './extent-table.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import { imageFailure } from './image-failure.ts'
@@ -106,17 +106,12 @@ export function diskOf(
   }
   const first = table.count === 1 ? table.at(0) : undefined
   const whole = first?.kind === 'data' && first.guest === 0 && first.length === table.size
-  const disk: Disk = {
+  const disk: Disk & DirectSource = {
     ...about,
     name: file.name,
     size: table.size,
     file: whole && file.file ? { ...file.file, offset: file.file.offset + first.host } : undefined,
-    read: async (offset, length) => {
-      checkRange(disk, offset, length)
-      const bytes = Buffer.allocUnsafeSlow(length)
-      await fill(bytes, offset)
-      return bytes
-    },
+    read: (offset, length) => readAnew(disk, offset, length),
     readInto: fill,
     extents: () => extentsOf(table),
     runs: (from, to) => runsOf(table, from, to),

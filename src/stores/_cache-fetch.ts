@@ -5,7 +5,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { MiB } from '../base/units.ts'
 import { writeAll } from '../bytes/sinks.ts'
-import { checkRange, readInto, type Source } from '../bytes/source.ts'
+import { checkRange, type DirectSource, readAnew, readInto, type Source } from '../bytes/source.ts'
 import { Watermark } from '../bytes/watermark.ts'
 
 const PIECE = 1 * MiB
@@ -165,15 +165,10 @@ export function followFetch(
     if (await fetch.serve(target, offset)) return
     await readInto(await (own ??= open()), target, offset)
   }
-  const source: Source = {
+  const source: DirectSource = {
     name,
     size,
-    read: async (offset, length) => {
-      checkRange(source, offset, length)
-      const bytes = Buffer.allocUnsafeSlow(length)
-      await fill(bytes, offset)
-      return bytes
-    },
+    read: (offset, length) => readAnew(source, offset, length),
     readInto: fill,
     [Symbol.asyncDispose]: async () => {
       left ??= fetch.leave()

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { MiB } from '../base/units.ts'
-import { checkRange, type Source } from '../bytes/source.ts'
+import { checkRange, type DirectSource, readAnew } from '../bytes/source.ts'
 import { Watermark } from '../bytes/watermark.ts'
 import {
   asWebFailure,
@@ -17,7 +17,7 @@ const LARGEST_WINDOW = 4 * MiB
 const KEPT_WINDOWS = 3
 
 /** Content of a server that gives ranges: read through windows, which are asked for once for many small reads. */
-export class RangedSource implements Source {
+export class RangedSource implements DirectSource {
   readonly name: string
   readonly size: number
   readonly #content: WebContent
@@ -38,10 +38,7 @@ export class RangedSource implements Source {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length)
-    const bytes = Buffer.allocUnsafeSlow(length)
-    await this.readInto(bytes, offset)
-    return bytes
+    return await readAnew(this, offset, length)
   }
 
   async readInto(target: Uint8Array, offset: number): Promise<void> {

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import { checkRange, type Source } from '../bytes/source.ts'
+import { checkRange, type DirectSource, readAnew } from '../bytes/source.ts'
 import { asWebFailure, type AskContent, checkSame, type WebContent } from './_web-content.ts'
 
 /**
  * Content of a server that gives no ranges: quick for who reads it from its start to its end; who goes back
  * waits until it has come once more.
  */
-export class UnrangedSource implements Source {
+export class UnrangedSource implements DirectSource {
   readonly name: string
   readonly size: number
   readonly #content: WebContent
@@ -36,10 +36,7 @@ export class UnrangedSource implements Source {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length)
-    const bytes = Buffer.allocUnsafeSlow(length)
-    await this.readInto(bytes, offset)
-    return bytes
+    return await readAnew(this, offset, length)
   }
 
   async readInto(target: Uint8Array, offset: number): Promise<void> {

@@ -4,7 +4,7 @@
  * not read on for some time is let go.
  */
 import type { Readable } from 'node:stream'
-import { checkRange, type Source } from '../../bytes/source.ts'
+import { checkRange, type DirectSource, readAnew, type Source } from '../../bytes/source.ts'
 
 /** The bytes from `offset` to `end`. It tries again by itself when the other side is away for a moment. */
 export type FetchRange = (offset: number, end: number, signal: AbortSignal) => Promise<Readable>
@@ -22,7 +22,7 @@ export function streamedSource(name: string, size: number, fetch: FetchRange): S
   return new StreamedSource(name, size, fetch)
 }
 
-class StreamedSource implements Source {
+class StreamedSource implements DirectSource {
   readonly name: string
   readonly size: number
   readonly #fetch: FetchRange
@@ -37,10 +37,7 @@ class StreamedSource implements Source {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(this, offset, length)
-    const target = Buffer.allocUnsafeSlow(length)
-    await this.readInto(target, offset)
-    return target
+    return await readAnew(this, offset, length)
   }
 
   async readInto(target: Uint8Array, offset: number): Promise<void> {

@@ -150,6 +150,7 @@ export const FAILURES = {
     fix: 'Give a valid token.',
   },
   FORBIDDEN: { status: 403, exit: 1, title: 'That is not allowed' },
+  NOT_ACCEPTABLE: { status: 406, exit: 1, title: 'No media type that the client takes' },
   METHOD_NOT_ALLOWED: { status: 405, exit: 1, title: 'There is no such method at this address' },
   MEDIA_TYPE_UNSUPPORTED: { status: 415, exit: 1, title: 'The body has the wrong media type' },
   RANGE_IMPOSSIBLE: { status: 416, exit: 1, title: 'The range lies outside of the content' },

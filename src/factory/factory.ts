@@ -30,6 +30,11 @@ interface Order {
   readonly parameters: JsonObject
   /** What to do about parameters that the part does not know: refuse the order, or tell in its log. */
   readonly unknownParameters: 'refuse' | 'tell'
+  /**
+   * What to do about a template with faults: refuse the order (the default), or keep a record, FAILED, whose error says
+   * them, as Image Factory does.
+   */
+  readonly invalidTemplate?: 'refuse' | 'fail'
 }
 
 export interface BaseOrder extends Order {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asFileFailure, systemCode } from '../base/failure.ts'
@@ -68,8 +69,15 @@ export async function layMachineFiles(
       await writeFile(files.seed, options.seed)
     }
     if (options.firmware !== 'bios') {
-      files.variables = join(directory, 'variables.fd')
-      await copyFile(options.firmware.variables, files.variables)
+      const kept = options.variables
+      if (kept === undefined) files.variables = join(directory, 'variables.fd')
+      // What was kept stays as it is.
+      const mode = kept === undefined ? 0 : constants.COPYFILE_EXCL
+      await copyFile(options.firmware.variables, kept ?? files.variables ?? '', mode).catch(
+        (error: unknown) => {
+          if (systemCode(error) !== 'EEXIST') throw error
+        },
+      )
     }
     return files
   } catch (error) {

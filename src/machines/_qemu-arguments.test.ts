@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GiB } from '../base/units.ts'
 import { toQemuArguments } from './_qemu-arguments.ts'
-import type { MachineOptions } from './machine.ts'
+import { DISK_BUSES, type DiskBus, type MachineOptions } from './machine.ts'
 
 const PLAIN: MachineOptions = {
   firmware: 'bios',
@@ -56,4 +56,58 @@ test('UEFI runs from flash that cannot be written, with variables of the guestâ€
   assert.deepEqual(variables?.['file'], { driver: 'file', filename: '/own.fd', 'read-only': false })
   assert.ok(argv.some((word) => word.includes('pflash0=code,pflash1=variables')))
   assert.ok(!argv.join(' ').includes('/template.fd'))
+})
+
+function withTarget(bus: DiskBus): string[] {
+  return toQemuArguments({ ...PLAIN, target: { path: '/a,b=c.raw', bus } }, {})
+}
+
+test('a target takes what is written, on the bus that was asked for, and is booted first', () => {
+  const { target } = nodesOf(withTarget('virtio'))
+  assert.equal(target?.['driver'], 'raw')
+  assert.deepEqual(target?.['file'], {
+    driver: 'file',
+    filename: '/a,b=c.raw',
+    'read-only': false,
+    discard: 'unmap',
+  })
+  for (const bus of DISK_BUSES)
+    assert.ok(withTarget(bus).some((word) => /drive=target,.*bootindex=0/.test(word)))
+})
+
+test('a kernel is started with its command line as one word, and comes before disks', () => {
+  const kernel = { path: '/k,1', initrd: '/i,1', commandLine: 'a=b -append evil' }
+  const target = { path: '/t', bus: 'virtio' } as const
+  const argv = toQemuArguments({ ...PLAIN, kernel, target }, {})
+  const after = (name: string) => argv[argv.indexOf(name) + 1]
+  assert.deepEqual([after('-kernel'), after('-initrd')], ['/k,1', '/i,,1'])
+  assert.equal(after('-append'), 'a=b -append evil')
+  assert.ok(!argv.some((word) => word.includes('bootindex')))
+})
+
+test('media are read-only: the first disc is booted when no disk can be', () => {
+  const argv = toQemuArguments({ ...PLAIN, cdroms: ['/a.iso', '/b.iso'], floppy: '/f.img' }, {})
+  const { cd0, cd1, floppy } = nodesOf(argv)
+  for (const node of [cd0, cd1, floppy]) assert.equal(node?.['read-only'], true)
+  assert.deepEqual(
+    argv.filter((word) => word.startsWith('ide-cd')),
+    ['ide-cd,bus=ide.1,drive=cd0,bootindex=1', 'ide-cd,bus=ide.2,drive=cd1'],
+  )
+})
+
+test('a guest that is answered reaches this process by an address of its own', () => {
+  const argv = toQemuArguments({ ...PLAIN, nic: 'e1000', onRequest: () => undefined }, {})
+  assert.ok(argv.includes('socket,id=web,fd=5'))
+  assert.ok(argv.some((word) => word.endsWith(',guestfwd=tcp:10.0.2.100:80-chardev:web')))
+  assert.ok(argv.includes('e1000,id=nic,netdev=net,romfile='))
+})
+
+test('variables that are kept are used in place', () => {
+  const firmware = { code: '/code.fd', variables: '/template.fd', description: '' }
+  const argv = toQemuArguments({ ...PLAIN, firmware, variables: '/kept.fd' }, {})
+  assert.deepEqual(nodesOf(argv)['variables']?.['file'], {
+    driver: 'file',
+    filename: '/kept.fd',
+    'read-only': false,
+  })
 })

@@ -1,5 +1,5 @@
 import { MiB } from '../base/units.ts'
-import type { MachineOptions } from './machine.ts'
+import { ANSWER_HOST, type DiskBus, type MachineOptions } from './machine.ts'
 
 /** Files of a machine in its own directory. */
 export interface MachineFiles {
@@ -11,7 +11,11 @@ export interface MachineFiles {
 }
 
 /** Streams that QEMU inherits, by file descriptor. */
-export const STREAMS = { qmp: 3, serial: 4 } as const
+export const STREAMS = { qmp: 3, serial: 4, web: 5 } as const
+
+/** Names of what is asked for statistics. */
+export const TARGET_NODE = 'target'
+export const NIC_ID = 'nic'
 
 /**
  * QEMU's command line. File names go in JSON, so that no character in them means anything; each
@@ -40,14 +44,81 @@ export function toQemuArguments(options: MachineOptions, files: MachineFiles): s
     ['-serial', 'chardev:serial'],
     ['-object', 'rng-builtin,id=rng'],
     ['-device', 'virtio-rng-pci,rng=rng'],
-    ...flashOf(firmware, files),
+    ...flashOf(options, files),
+    ...kernelOf(options),
     ...diskOf(options, files),
+    ...targetOf(options),
     ...seedOf(files),
+    ...mediaOf(options),
     ...networkOf(options),
+    options.endsOnReset === true ? ['-no-reboot'] : [],
   ].flat()
 }
 
-function flashOf(firmware: MachineOptions['firmware'], { variables }: MachineFiles): string[][] {
+function kernelOf({ kernel }: MachineOptions): string[][] {
+  if (kernel === undefined) return []
+  return [
+    ['-kernel', kernel.path],
+    // QEMU takes a comma for the end of a name; a doubled one is one.
+    ['-initrd', kernel.initrd.replaceAll(',', ',,')],
+    ['-append', kernel.commandLine],
+  ]
+}
+
+const CONTROLLERS: Readonly<Record<DiskBus, readonly string[]>> = {
+  virtio: [],
+  scsi: ['-device', 'virtio-scsi-pci,id=scsi'],
+  sata: [],
+  ide: ['-device', 'piix3-ide,id=legacy'],
+}
+const DISK_DEVICES: Readonly<Record<DiskBus, string>> = {
+  virtio: 'virtio-blk-pci',
+  scsi: 'scsi-hd,bus=scsi.0',
+  sata: 'ide-hd,bus=ide.0', // q35's own controller is AHCI, and its ports are called so
+  ide: 'ide-hd,bus=legacy.0',
+}
+
+function targetOf({ target, kernel }: MachineOptions): string[][] {
+  if (target === undefined) return []
+  return [
+    [...CONTROLLERS[target.bus]],
+    blockDevice(TARGET_NODE, {
+      driver: 'raw',
+      discard: 'unmap',
+      'detect-zeroes': 'unmap', // what an installer clears stays a hole
+      // Crashes of this host are no concern of a disk that is half made.
+      cache: { 'no-flush': true },
+      file: { ...fileNode(target.path, false), discard: 'unmap' },
+    }),
+    // A kernel that is started directly is what is booted first.
+    [
+      '-device',
+      `${DISK_DEVICES[target.bus]},drive=${TARGET_NODE},serial=ingot-disk${kernel ? '' : ',bootindex=0'}`,
+    ],
+  ]
+}
+
+function mediaOf({ cdroms = [], floppy }: MachineOptions): string[][] {
+  const drives = cdroms.map((path, index) => [
+    ...blockDevice(`cd${index}`, {
+      driver: 'raw',
+      'read-only': true,
+      file: fileNode(path, true),
+    }),
+    '-device',
+    // Ports 1 and on: the disk has the first one, if it is here.
+    `ide-cd,bus=ide.${index + 1},drive=cd${index}${index === 0 ? ',bootindex=1' : ''}`,
+  ])
+  if (floppy === undefined) return drives
+  return [
+    ...drives,
+    blockDevice('floppy', { driver: 'raw', 'read-only': true, file: fileNode(floppy, true) }),
+    ['-device', 'isa-fdc,id=fdc', '-device', 'floppy,bus=fdc.0,drive=floppy'],
+  ]
+}
+
+function flashOf(options: MachineOptions, files: MachineFiles): string[][] {
+  const { firmware, variables = files.variables } = options
   if (firmware === 'bios' || variables === undefined) return []
   return [
     blockDevice('code', { driver: 'raw', 'read-only': true, file: fileNode(firmware.code, true) }),
@@ -79,14 +150,16 @@ function seedOf({ seed }: MachineFiles): string[][] {
   ]
 }
 
-function networkOf({ network }: MachineOptions): string[][] {
+function networkOf({ network, nic = 'virtio', onRequest }: MachineOptions): string[][] {
   if (network === 'none') return []
   const restrict = network === 'isolated' ? 'on' : 'off'
   // Port 0: the kernel gives a free one, which nobody can take in between.
   const card = `user,id=net,restrict=${restrict},hostfwd=tcp:127.0.0.1:0-:22`
+  const web = onRequest === undefined ? '' : `,guestfwd=tcp:${ANSWER_HOST}:80-chardev:web`
   return [
-    ['-netdev', card],
-    ['-device', 'virtio-net-pci,netdev=net,romfile='],
+    onRequest === undefined ? [] : ['-chardev', `socket,id=web,fd=${STREAMS.web}`],
+    ['-netdev', `${card}${web}`],
+    ['-device', `${nic === 'virtio' ? 'virtio-net-pci' : nic},id=${NIC_ID},netdev=net,romfile=`],
   ]
 }
 

@@ -5,7 +5,9 @@ import type { Duplex } from 'node:stream'
 import type { Context } from '../base/context.ts'
 import { Failure, messageOf } from '../base/failure.ts'
 import { exitOf, startProcess, stopProcess } from '../base/process.ts'
+import { answerRequests } from './_answer-requests.ts'
 import { dieWithParent } from './_die-with-parent.ts'
+import { readActivity } from './_machine-activity.ts'
 import { layMachineFiles, openMachineDirectory } from './_machine-directory.ts'
 import { STREAMS, toQemuArguments } from './_qemu-arguments.ts'
 import type { Machine, MachineOptions } from './machine.ts'
@@ -30,7 +32,8 @@ export async function startMachine(options: MachineOptions, context: Context): P
   const files = await layMachineFiles(options, directory.path)
 
   const argv = dieWithParent([program, ...toQemuArguments(options, files)])
-  const child = startProcess(argv, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] })
+  const streams = ['pipe', 'pipe', options.onRequest === undefined ? 'ignore' : 'pipe'] as const
+  const child = startProcess(argv, { stdio: ['ignore', 'ignore', 'pipe', ...streams] })
   stack.defer(() => stopProcess(child))
   const onAbort = () => void stopProcess(child)
   context.signal.addEventListener('abort', onAbort, { once: true })
@@ -40,6 +43,7 @@ export async function startMachine(options: MachineOptions, context: Context): P
   const serial = streamOf(child, 'serial')
   serial.on('data', (chunk: Buffer) => options.onConsole?.(chunk))
   serial.on('error', () => {}) // QEMU went away: `ended` says so
+  if (options.onRequest !== undefined) answerRequests(streamOf(child, 'web'), options.onRequest)
   const qmp = await openQmp(streamOf(child, 'qmp'), ({ name, data }) => {
     if (name === 'SHUTDOWN') end.because(data)
     if (name === 'RESET' && data['guest'] === true) options.onReset?.()
@@ -58,6 +62,7 @@ export async function startMachine(options: MachineOptions, context: Context): P
     sshPort,
     pid: child.pid ?? 0,
     ended: end.ended,
+    readActivity: () => readActivity(qmp, child.pid ?? 0),
     screenshot: async () => {
       const file = join(directory.path, 'screen.ppm')
       await qmp.execute('screendump', { filename: file })

@@ -1,10 +1,10 @@
-import { once as happens } from 'node:events'
 import { type ClientRequest, Agent, type IncomingMessage, request as askPlain } from 'node:http'
 import { Agent as SecureAgent, request as askSecure } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import type { Context } from '../base/context.ts'
 import { Failure, type FailureCode, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
+import { sendBody } from '../bytes/send-body.ts'
 import type { ClientOptions, UploadData } from './client.ts'
 
 /** How long a server may be silent. An upload is answered only when all is in its place. */
@@ -67,7 +67,7 @@ export function openClientHttp(options: ClientOptions, { signal }: Context): Cli
       asked.once('timeout', () => asked.destroy(new Error('no answer in time')))
       asked.on('error', (error) => reject(unreachable(base, error, signal)))
     })
-    if (ask.data !== undefined) return await sendData(asked, ask.data, answer)
+    if (ask.data !== undefined) return await sendBody(asked, ask.data.stream, answer)
     asked.end(ask.json === undefined ? undefined : JSON.stringify(ask.json))
     return await answer
   }
@@ -83,41 +83,6 @@ export function openClientHttp(options: ClientOptions, { signal }: Context): Cli
   }
 
   return { base, send, [Symbol.asyncDispose]: async () => agent.destroy() }
-}
-
-/** Sends the body at the pace of the server; an answer that comes before its end ends the sending. */
-async function sendData(
-  asked: ClientRequest,
-  { stream }: UploadData,
-  answer: Promise<IncomingMessage>,
-): Promise<IncomingMessage> {
-  let answered = false
-  const end = () => {
-    answered = true
-    return undefined
-  }
-  const over = answer.then(end, end)
-  const chunks = stream[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      // A source that is silent must not keep us from hearing that it is over.
-      const next = await Promise.race([chunks.next(), over])
-      if (answered || next === undefined || next.done) break
-      if (!asked.write(next.value)) await Promise.race([happens(asked, 'drain'), answer])
-    }
-  } catch (error) {
-    asked.destroy()
-    answer.catch(() => {}) // it fails because the data did
-    throw error
-  }
-  if (answered) void chunks.return?.()?.catch(() => {})
-  if (!answered) asked.end()
-  else
-    answer.then(
-      (response) => response.once('close', () => asked.destroy()),
-      () => {}, // told below
-    )
-  return await answer
 }
 
 /** The body, or a failure where the connection ended before it did. */

@@ -7,6 +7,7 @@ import { Agent as SecureAgent, request as askSecure } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import { Failure, systemCode } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
+import { sendBody } from '../bytes/send-body.ts'
 import type { Trust } from './cloud.ts'
 
 export interface CloudRequest {
@@ -16,7 +17,14 @@ export interface CloudRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** Its length is told. Pieces are sent one after the other. */
   readonly body?: Uint8Array | readonly Uint8Array[]
+  /** In place of `body`: read as the server takes it, and of this size if that is known. */
+  readonly stream?: {
+    readonly content: AsyncIterable<Uint8Array>
+    readonly size?: number | undefined
+  }
   readonly signal?: AbortSignal
+  /** How long the other side may be silent, if not as long as usual. */
+  readonly timeoutMs?: number
 }
 
 export interface CloudHttp extends AsyncDisposable {
@@ -46,9 +54,10 @@ export function openCloudHttp(options: CloudHttpOptions = {}): CloudHttp {
     rejectUnauthorized: !insecure,
     ...(authorities !== undefined && { ca: [...rootCertificates, authorities] }),
   })
-  const start = ({ url, method = 'GET', headers = {}, signal }: CloudRequest): ClientRequest => {
+  const start = (request: CloudRequest): ClientRequest => {
+    const { url, method = 'GET', headers = {}, signal, timeoutMs = timeout } = request
     const { protocol } = new URL(url)
-    const settings = { method, headers, timeout, ...(signal && { signal }) }
+    const settings = { method, headers, timeout: timeoutMs, ...(signal && { signal }) }
     if (protocol === 'https:') return askSecure(url, { ...settings, agent: secure })
     if (protocol === 'http:') return askPlain(url, { ...settings, agent: plain })
     throw new Failure('CONFIG_INVALID', `${url}: wanted an address with https:// or http://`)
@@ -58,8 +67,13 @@ export function openCloudHttp(options: CloudHttpOptions = {}): CloudHttp {
       const pieces = piecesOf(request.body)
       const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
       const headers = { 'user-agent': 'ingot', ...request.headers }
-      const announced = request.body === undefined ? {} : { 'content-length': String(length) }
-      return await answerTo(start({ ...request, headers: { ...headers, ...announced } }), pieces)
+      const size = request.stream?.size ?? (request.body === undefined ? undefined : length)
+      const announced = size === undefined ? {} : { 'content-length': String(size) }
+      const asked = start({ ...request, headers: { ...headers, ...announced } })
+      if (request.stream) return await sendBody(asked, request.stream.content, answerTo(asked))
+      for (const piece of pieces) asked.write(piece)
+      asked.end()
+      return await answerTo(asked)
     },
     [Symbol.asyncDispose]: async () => {
       plain.destroy()
@@ -73,10 +87,7 @@ function piecesOf(body: CloudRequest['body']): readonly Uint8Array[] {
   return body instanceof Uint8Array ? [body] : body
 }
 
-async function answerTo(
-  asked: ClientRequest,
-  pieces: readonly Uint8Array[],
-): Promise<IncomingMessage> {
+async function answerTo(asked: ClientRequest): Promise<IncomingMessage> {
   return await new Promise<IncomingMessage>((resolve, reject) => {
     asked.once('response', (response) => {
       response.on('error', () => {}) // whoever reads it sees it; one that is dropped must not end the process
@@ -86,8 +97,6 @@ async function answerTo(
     asked.on('timeout', () =>
       asked.destroy(Object.assign(new Error('no answer in time'), { code: 'ETIMEDOUT' })),
     )
-    for (const piece of pieces) asked.write(piece)
-    asked.end()
   })
 }
 

@@ -1,0 +1,69 @@
+/** What an OpenStack service's refusal means. Source: the services' fault formats; oslo's and Neutron's error bodies. */
+import { Failure, type FailureCode } from '../../base/failure.ts'
+
+const MAX_MESSAGE = 500
+const QUOTA =
+  /quota|exceeded.{0,30}limit|limit.{0,30}exceeded|no valid host|not enough hosts|OverLimit|No more (free )?(floating|IP)|IpAddressGenerationFailure|InsufficientStorage/i
+
+/** Whether the same question may have another answer later. */
+export function isPassing(status: number): boolean {
+  return [408, 429, 500, 502, 503, 504].includes(status)
+}
+
+export function toRefusal(
+  service: string,
+  { method, path, status, text }: { method: string; path: string; status: number; text: string },
+): Failure {
+  const said = messageIn(text)
+  const message = `${service} answers ${status} to ${method} ${path}${said === '' ? '' : `: ${said}`}`
+  return new Failure(codeOf(status, said), message, {
+    details: { status, passing: isPassing(status) },
+  })
+}
+
+function codeOf(status: number, said: string): FailureCode {
+  if ([403, 409, 413].includes(status) && QUOTA.test(said)) return 'CLOUD_FULL'
+  if (status === 401 || status === 403) return 'CLOUD_DENIED'
+  if (status === 404 || status === 410) return 'CLOUD_NOT_FOUND'
+  if (status === 413 || status === 507) return 'CLOUD_FULL'
+  if (status === 429 || status === 502 || status === 503 || status === 504) return 'CLOUD_AWAY'
+  return 'CLOUD_FAILED'
+}
+
+/** Whether what a server in ERROR says of itself is that there is no room. */
+export function isNoRoom(said: string): boolean {
+  return QUOTA.test(said)
+}
+
+/**
+ * The words of an error body: `{"badRequest": {"message": …}}`, `{"NeutronError": {"message": …}}`,
+ * `{"message": …}`, or a page. One line, bounded.
+ */
+export function messageIn(text: string): string {
+  let said: string
+  try {
+    said = findMessage(JSON.parse(text), 3) ?? ''
+  } catch {
+    said = text.replaceAll(/<title>.*?<\/title>|<[^>]*>/gs, ' ')
+  }
+  return toLine(said)
+}
+
+/** In one line, without control characters, bounded. */
+export function toLine(said: string): string {
+  return said
+    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(0, MAX_MESSAGE)
+}
+
+function findMessage(value: unknown, depth: number): string | undefined {
+  if (typeof value !== 'object' || value === null || depth === 0) return undefined
+  const { message } = value as { message?: unknown }
+  if (typeof message === 'string') return message
+  for (const inner of Object.values(value)) {
+    const found = findMessage(inner, depth - 1)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -34,10 +34,11 @@ export interface Images {
   ): Promise<Image>
   /**
    * Removes the record, and its data by a task, which a crash does not lose. Work on it is cancelled.
-   * With a delay configured it is pending_delete until `purge`, and not found meanwhile.
+   * With a delay configured it is pending_delete until `purge`, and not found meanwhile; with `atOnce` it is gone,
+   * also if it was waiting for that, and its id is free.
    * Fails with IMAGE_NOT_FOUND, IMAGE_PROTECTED, IMAGE_STATE.
    */
-  delete(id: string): Promise<void>
+  delete(id: string, options?: { readonly atOnce?: boolean }): Promise<void>
   /** Removes images whose delay is over, some at a time; gives how many. For the sweeper. */
   purge(): Promise<number>
   /** Idempotent. Fails with IMAGE_NOT_FOUND, FORBIDDEN unless it is active or deactivated. */

@@ -90,17 +90,18 @@ class OpenImages implements Images {
     })
   }
 
-  async delete(id: string): Promise<void> {
+  async delete(id: string, { atOnce = false }: { atOnce?: boolean } = {}): Promise<void> {
     const { database, catalog, ledger, delayedDeleteS } = this.#parts
     const { working, removing } = await database.write(async (tx) => {
-      const image = await this.#demand(id, tx)
+      const image = atOnce ? await catalog.get(id, tx) : await this.#demand(id, tx)
+      if (image === undefined) throw imageNotFound(id)
       if (image.protected)
         throw new Failure('IMAGE_PROTECTED', `image ${id} is protected and cannot be deleted`, {
           details: { id },
           fix: 'Set `protected` to false first.',
         })
       const working = await ledger.holderOf(id, tx)
-      if (delayedDeleteS > 0 && image.locations.length > 0) {
+      if (!atOnce && delayedDeleteS > 0 && image.locations.length > 0) {
         checkMove(image, 'pending_delete')
         await catalog.update(tx, id, { status: 'pending_delete' })
         return { working, removing: undefined }

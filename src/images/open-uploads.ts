@@ -193,7 +193,7 @@ class Upload {
       spoolDirectory,
       wantsMap: true,
       digests,
-      ...(this.#kind === 'stage' && stageWishes(image)),
+      ...(this.#kind === 'stage' ? stageWishes(image) : this.#request.taking),
     }
   }
 

@@ -1,5 +1,6 @@
 /** Data of images that comes with a request: `PUT …/file` and `PUT …/stage`. Made by `openUploads` (`open-uploads.ts`). */
 import type { Image } from './image.ts'
+import type { IngestPlan } from './ingest.ts'
 
 export interface UploadRequest {
   readonly imageId: string
@@ -8,6 +9,10 @@ export interface UploadRequest {
   readonly size: number | undefined
   /** The store asked for by name. Default: the default store. */
   readonly store?: string | undefined
+  /** What becomes of it on the way, for those who bring other things than the record says. Default: it is stored as it is. */
+  readonly taking?:
+    | Partial<Pick<IngestPlan, 'decompress' | 'convertTo' | 'requireMatch'>>
+    | undefined
   readonly userId: string | null
   readonly requestId: string
   /** Aborted when the client leaves. */
@@ -27,5 +32,5 @@ export interface Uploads {
    * stands, staged, in the store as the object it will be when it is imported. Content that is refused is read to
    * its end and kept nowhere: the image is staged, and its import fails with the reason.
    */
-  stage(request: Omit<UploadRequest, 'store'>): Promise<Image>
+  stage(request: Omit<UploadRequest, 'store' | 'taking'>): Promise<Image>
 }

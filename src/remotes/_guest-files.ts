@@ -13,7 +13,6 @@ import {
   open,
   readdir,
   readFile,
-  readlink,
   rename,
   rm,
   stat,
@@ -21,6 +20,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Failure, systemCode } from '../base/failure.ts'
+import { readFileStat, unlessMissing } from './_host-files.ts'
 import type { FileAttributes, FileStat } from './remote.ts'
 
 const MAX_LINKS = 40
@@ -74,26 +74,7 @@ export function openGuestFiles(root: string) {
         return await readFile(at(path))
       }),
     stat: (path: string): Promise<FileStat | undefined> =>
-      unlessMissing(async () => {
-        const found = await lstat(itself(path))
-        const type = found.isFile()
-          ? 'file'
-          : found.isDirectory()
-            ? 'directory'
-            : found.isSymbolicLink()
-              ? 'link'
-              : 'other'
-        const facts: FileStat = {
-          type,
-          mode: found.mode & 0o7777,
-          uid: found.uid,
-          gid: found.gid,
-          size: found.size,
-          mtime: Math.floor(found.mtimeMs / 1000),
-        }
-        if (type === 'link') facts.target = await readlink(itself(path))
-        return facts
-      }),
+      unlessMissing(async () => await readFileStat(itself(path))),
     list: (path: string): Promise<string[] | undefined> =>
       unlessMissing(async () => (await readdir(at(path))).sort()),
     writeFile: async (
@@ -137,15 +118,5 @@ export function openGuestFiles(root: string) {
       })
     },
     remove: (path: string): Promise<void> => rm(itself(path), { recursive: true, force: true }),
-  }
-}
-
-async function unlessMissing<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work()
-  } catch (error) {
-    const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined
-    throw error
   }
 }

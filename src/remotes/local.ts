@@ -7,7 +7,6 @@ import {
   mkdir,
   open,
   readdir,
-  readlink,
   rename,
   rm,
   stat,
@@ -19,13 +18,12 @@ import { buffer } from 'node:stream/consumers'
 import type { Context } from '../base/context.ts'
 import { asFileFailure, systemCode } from '../base/failure.ts'
 import { runProcess } from '../base/process.ts'
+import { readFileStat, unlessMissing } from './_host-files.ts'
 import { plainEnvironment } from './plain-environment.ts'
-import type { FileAttributes, FileStat, RemoteDriver } from './remote.ts'
+import type { FileAttributes, RemoteDriver } from './remote.ts'
 
 /** The operator's own umask and working directory must not show in what a recipe does. */
 const LAUNCH = ['sh', '-c', 'umask 022; exec "$@"', 'sh']
-/** What says that there is no such thing, in the place or on the way to it. */
-const NOT_THERE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
 
 export function openLocal(context: Context): RemoteDriver {
   return {
@@ -48,7 +46,7 @@ export function openLocal(context: Context): RemoteDriver {
       }
     },
     readFile: (path, limit) => ifThere(path, () => readFile(path, limit)),
-    stat: (path) => ifThere(path, () => statOf(path)),
+    stat: (path) => ifThere(path, () => readFileStat(path)),
     list: (path) => ifThere(path, async () => (await readdir(path)).sort()),
     writeFile: (path, content, attributes) =>
       replace(path, async (beside) => {
@@ -73,26 +71,6 @@ async function readFile(path: string, limit: number): Promise<Uint8Array | undef
   if (!(await stat(path)).isFile()) return undefined
   const file = await open(path)
   return await buffer(file.createReadStream({ end: limit }))
-}
-
-async function statOf(path: string): Promise<FileStat> {
-  const found = await lstat(path)
-  const type = found.isFile()
-    ? 'file'
-    : found.isDirectory()
-      ? 'directory'
-      : found.isSymbolicLink()
-        ? 'link'
-        : 'other'
-  return {
-    type,
-    mode: found.mode & 0o7777,
-    uid: found.uid,
-    gid: found.gid,
-    size: found.size,
-    mtime: Math.floor(found.mtimeMs / 1000),
-    ...(type === 'link' && { target: await readlink(path) }),
-  }
 }
 
 /** One directory after the other, since what is there keeps its mode and the others get 0755. */
@@ -129,14 +107,7 @@ async function replace(path: string, make: (beside: string) => Promise<void>): P
 }
 
 async function ifThere<T>(path: string, look: () => Promise<T>): Promise<T | undefined> {
-  return await named(path, async () => {
-    try {
-      return await look()
-    } catch (error) {
-      if (NOT_THERE.has(systemCode(error))) return undefined
-      throw error
-    }
-  })
+  return await named(path, () => unlessMissing(look))
 }
 
 /** System errors are those of this file, not of the way to it. */

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { KiB, SECTOR } from '../base/units.ts'
 import { type Content, lengthOf } from '../bytes/piece.ts'
+import { mapOf } from '../testing/disk-map-of.ts'
 import { bytesOf, numberedDisk } from '../testing/view-bytes.ts'
 import {
   blocksContent,
@@ -14,13 +15,7 @@ import {
   tableContent,
   zerosContent,
 } from './_segments.ts'
-import { type DiskMap, DiskMapBuilder, UNIT } from './disk-map.ts'
-
-function mapOf(size: number, ...units: readonly number[]): DiskMap {
-  const builder = new DiskMapBuilder()
-  for (const unit of units) builder.add(unit)
-  return builder.toMap(size)
-}
+import { UNIT } from './disk-map.ts'
 
 const letters = (text: string) => bytesContent(Buffer.from(text))
 const textOf = async (content: Content, from?: number, to?: number) =>
@@ -66,7 +61,7 @@ describe('content in parts', () => {
 })
 
 describe('the disk as content', () => {
-  const map = mapOf(10 * UNIT + SECTOR, 0, 1, 4, 10)
+  const map = mapOf(10 * UNIT + SECTOR, [0, 1, 4, 10])
 
   it('is copied in runs, holes as zeros, and zeros behind its end', () => {
     const expected = ['copy 131072', 'zeros 131072', 'copy 65536', 'zeros 327680', 'copy 512']
@@ -87,7 +82,7 @@ describe('the disk as content', () => {
   })
 
   it('in blocks that hold data has runs over blocks, and zeros for the holes in them', () => {
-    const large = mapOf(64 * UNIT, 3, 16, 17, 31, 32, 60)
+    const large = mapOf(64 * UNIT, [3, 16, 17, 31, 32, 60])
     const blocks = large.coarser(16 * UNIT)
     assert.deepEqual(
       shapeOf(blocksContent(large, blocks)).map((shape) =>
@@ -105,14 +100,14 @@ describe('the disk as content', () => {
         'zeros 3',
       ],
     )
-    assert.deepEqual(shapeOf(blocksContent(mapOf(UNIT), mapOf(UNIT))), [])
+    assert.deepEqual(shapeOf(blocksContent(mapOf(UNIT, []), mapOf(UNIT, []))), [])
   })
 
   it('in blocks is what stands at the select-ed place', async () => {
     const units = fc.uniqueArray(fc.nat(79), { minLength: 1, maxLength: 30 })
     await fc.assert(
       fc.asyncProperty(units, fc.nat(), fc.nat(300 * KiB), async (units, seed, length) => {
-        const map = mapOf(79 * UNIT + SECTOR, ...units)
+        const map = mapOf(79 * UNIT + SECTOR, units)
         const blocks = map.coarser(4 * UNIT)
         const content = blocksContent(map, blocks)
         const from = seed % content.length
@@ -135,7 +130,7 @@ describe('the disk as content', () => {
 })
 
 it('data units are told with their rank, within bounds', () => {
-  const map = mapOf(40 * UNIT, 0, 5, 6, 33, 39)
+  const map = mapOf(40 * UNIT, [0, 5, 6, 33, 39])
   const told = (first: number, end: number) => {
     const found: number[][] = []
     forDataUnits(map, first, end, (unit, rank) => found.push([unit, rank]))

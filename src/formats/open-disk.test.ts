@@ -6,9 +6,9 @@ import { type FailureCode, isFailure } from '../base/failure.ts'
 import { runTool } from '../base/process.ts'
 import { KiB, MiB } from '../base/units.ts'
 import { memorySource, openFileSource, type Source } from '../bytes/source.ts'
-import { noise } from '../testing/contract-tree.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { damaged } from '../testing/mutations.ts'
+import { sampleDisk } from '../testing/qemu-images.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import type { FindingCode } from './finding.ts'
 import { openDisk } from './open-disk.ts'
@@ -17,16 +17,6 @@ import { qcow2Parser } from './parsers/qcow2.ts'
 const at = await tempDir()
 const openQcow2 = (file: Source) => openDisk(file, qcow2Parser, { tolerated: ['SNAPSHOTS'] })
 const qemuImg = (...argv: string[]) => runTool(['qemu-img', ...argv])
-
-/** A disk with noise, text that compresses, zeros between them and at odd places. */
-function sampleDisk(size: number): Buffer {
-  const disk = Buffer.alloc(size)
-  noise(300 * KiB).copy(disk, 0)
-  disk.fill('all work and no play ', MiB, MiB + 400 * KiB)
-  noise(777).copy(disk, 2 * MiB + 12345)
-  disk.fill('the end', size - 600)
-  return disk
-}
 
 /** Makes a qcow2 of a raw file by qemu-img. */
 async function converted(disk: Buffer, name: string, ...options: string[]): Promise<string> {

@@ -4,19 +4,14 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { GiB, KiB, MiB, SECTOR, TiB } from '../base/units.ts'
 import type { Source } from '../bytes/source.ts'
+import { mapOf } from '../testing/disk-map-of.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { bytesOf, numberedDisk } from '../testing/view-bytes.ts'
-import { DiskMap, DiskMapBuilder, UNIT } from './disk-map.ts'
+import { DiskMap, UNIT } from './disk-map.ts'
 import { makeView, VIEW_FORMATS, viewFormatOf, viewFormatOfPath } from './views.ts'
 
 /** Those that need no store of compressed clusters. */
 const PLAIN = VIEW_FORMATS.filter(({ needs }) => needs === 'map').map(({ name }) => name)
-
-function mapOf(size: number, units: readonly number[]): DiskMap {
-  const builder = new DiskMapBuilder()
-  for (const unit of units) builder.add(unit)
-  return builder.toMap(size)
-}
 
 /** Version and the start of the SHA-256 of one disk in each format. */
 const PINNED = {

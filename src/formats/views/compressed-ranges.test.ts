@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
 import { MiB, SECTOR, TiB } from '../../base/units.ts'
 import { checkRange, type Source } from '../../bytes/source.ts'
+import { mapOf } from '../../testing/disk-map-of.ts'
 import { bytesOf, numberedDisk } from '../../testing/view-bytes.ts'
 import {
   type ClusterCodec,
@@ -45,12 +46,6 @@ function payloadsOf(index: ClusterIndex): Source {
     [Symbol.asyncDispose]: async () => {},
   }
   return source
-}
-
-function mapOf(size: number, units: Iterable<number>): DiskMap {
-  const builder = new DiskMapBuilder()
-  for (const unit of units) builder.add(unit)
-  return builder.toMap(size)
 }
 
 const anyMap = fc

@@ -6,27 +6,18 @@ import { describe, it } from 'node:test'
 import { makeContext } from '../../base/context.ts'
 import { runTool } from '../../base/process.ts'
 import { GiB, KiB, MiB, SECTOR } from '../../base/units.ts'
+import { everyUnit, mapOf } from '../../testing/disk-map-of.ts'
 import { mixedDisk } from '../../testing/mixed-disk.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { bytesOf, writeContent } from '../../testing/view-bytes.ts'
 import type { ClusterCodec } from '../cluster-index.ts'
 import { openClusterStore } from '../cluster-store.ts'
-import { type DiskMap, DiskMapBuilder, UNIT } from '../disk-map.ts'
+import { type DiskMap, UNIT } from '../disk-map.ts'
 import { makeClusterStore } from '../make-cluster-store.ts'
 import { makeView } from '../views.ts'
 
 const at = await tempDir()
 const run = async (...argv: string[]) => String(await runTool(argv))
-
-function mapOf(size: number, units: Iterable<number>): DiskMap {
-  const builder = new DiskMapBuilder()
-  for (const unit of units) builder.add(unit)
-  return builder.toMap(size)
-}
-
-function* every(step: number, size: number): Generator<number> {
-  for (let unit = 0; unit < Math.ceil(size / UNIT); unit += step) yield unit
-}
 
 const DISKS: Readonly<Record<string, DiskMap>> = {
   'one sector': mapOf(SECTOR, [0]),
@@ -34,10 +25,10 @@ const DISKS: Readonly<Record<string, DiskMap>> = {
   'a unit and a sector, which holds all data': mapOf(64 * KiB + SECTOR, [1]),
   'nothing that can be compressed': mapOf(
     40 * 7 * UNIT,
-    [...every(7, 40 * 7 * UNIT)].map((n) => n + 1),
+    [...everyUnit(7, 40 * 7 * UNIT)].map((n) => n + 1),
   ),
-  'full, with a short last unit': mapOf(21 * MiB - SECTOR, every(1, 21 * MiB)),
-  'scattered, more than a block of a sparse list': mapOf(66 * MiB + SECTOR, every(3, 66 * MiB)),
+  'full, with a short last unit': mapOf(21 * MiB - SECTOR, everyUnit(1, 21 * MiB)),
+  'scattered, more than a block of a sparse list': mapOf(66 * MiB + SECTOR, everyUnit(3, 66 * MiB)),
   'large and nearly empty': mapOf(600 * MiB + 3 * SECTOR, [0, 5, 6, 7, 511, 512, 8191, 8192, 9600]),
 }
 

@@ -4,32 +4,23 @@ import { stat } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { runTool } from '../../base/process.ts'
 import { GiB, KiB, MiB, SECTOR } from '../../base/units.ts'
+import { everyUnit, mapOf } from '../../testing/disk-map-of.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { numberedDisk, writeContent } from '../../testing/view-bytes.ts'
-import { type DiskMap, DiskMapBuilder, UNIT } from '../disk-map.ts'
+import type { DiskMap } from '../disk-map.ts'
 import { makeView } from '../views.ts'
 
 const at = await tempDir()
 const qemuImg = async (...argv: string[]) => String(await runTool(['qemu-img', ...argv]))
 
-function mapOf(size: number, units: Iterable<number>): DiskMap {
-  const builder = new DiskMapBuilder()
-  for (const unit of units) builder.add(unit)
-  return builder.toMap(size)
-}
-
-function* every(step: number, size: number): Generator<number> {
-  for (let unit = 0; unit < Math.ceil(size / UNIT); unit += step) yield unit
-}
-
 const DISKS: Readonly<Record<string, DiskMap>> = {
   'one sector': mapOf(SECTOR, [0]),
   'one unit and a sector, which holds all data': mapOf(64 * KiB + SECTOR, [1]),
-  'a MiB less a sector, full': mapOf(MiB - SECTOR, every(1, MiB)),
+  'a MiB less a sector, full': mapOf(MiB - SECTOR, everyUnit(1, MiB)),
   'no data at all': mapOf(10 * MiB, []),
   'one unit of data': mapOf(4 * MiB, [37]),
-  'scattered, with a short last unit': mapOf(33 * MiB + SECTOR, every(3, 33 * MiB + SECTOR)),
-  'full, and a block of each format long': mapOf(2 * MiB, every(1, 2 * MiB)),
+  'scattered, with a short last unit': mapOf(33 * MiB + SECTOR, everyUnit(3, 33 * MiB + SECTOR)),
+  'full, and a block of each format long': mapOf(2 * MiB, everyUnit(1, 2 * MiB)),
   'large and nearly empty': mapOf(5 * GiB + 3 * SECTOR, [
     0,
     5,

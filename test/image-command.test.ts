@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { MiB } from '../src/base/units.ts'
 import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
 import { openFakeKeystone } from '../src/testing/fake-keystone.ts'
+import { endServer, listen } from '../src/testing/listen.ts'
 import { type Served, startServer } from '../src/testing/serve.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 import { openWebServer } from '../src/testing/web-server.ts'
@@ -285,15 +285,8 @@ describe('ingot image, beside a server', () => {
       if (!url?.endsWith('/file') || cuts-- === 0) response.end(body)
       else response.write(body.subarray(0, MiB), () => response.destroy())
     })
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-    opened.defer(async () => {
-      proxy.close()
-      proxy.closeAllConnections()
-    })
-    const flaky = commandOf([
-      '--endpoint',
-      `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    ])
+    const flaky = commandOf(['--endpoint', await listen(proxy)])
+    opened.defer(() => endServer(proxy))
     await flaky.json('save', id, '-o', temp('resumed'))
     assert.ok(readFileSync(temp('resumed')).equals(bytes))
     assert.equal(existsSync(temp('resumed.part')), false)

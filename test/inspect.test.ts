@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { createReadStream, realpathSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -12,6 +11,7 @@ import { makeBaseImages } from '../src/testing/hostile/base-images.ts'
 import { type HostileImage } from '../src/testing/hostile/hostile-image.ts'
 import { hostileImages } from '../src/testing/hostile/hostile-images.ts'
 import { gptDisk } from '../src/testing/hostile/hostile-partitions.ts'
+import { endServer, listen } from '../src/testing/listen.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -90,9 +90,8 @@ describe('ingot inspect', () => {
     const server = createServer((_, response) => {
       createReadStream(at('good.qcow2')).pipe(response)
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    after(() => server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/image`
+    const url = `${await listen(server)}/image`
+    after(() => endServer(server))
     const refused = await ingot([url])
     assert.equal(refused.code, 1)
     assert.match(refused.stderr, /--allow-private/)

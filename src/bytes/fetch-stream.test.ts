@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import { failsWith } from '../testing/fails-with.ts'
+import { endServer, listen } from '../testing/listen.ts'
 import { fetchStream, type FetchStreamOptions } from './fetch-stream.ts'
 import { isPublicAddress } from './public-address.ts'
 
@@ -23,12 +23,8 @@ const server = createServer((request, response) => {
   if (answer) answer(request, response)
   else response.writeHead(404).end()
 })
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-after(() => {
-  server.closeAllConnections()
-  server.close()
-})
-const { port } = server.address() as AddressInfo
+const { port } = new URL(await listen(server))
+after(() => endServer(server))
 
 async function fetchText(path: string, options: FetchStreamOptions = {}): Promise<string> {
   const url = path.startsWith('http') ? path : `http://127.0.0.1:${port}${path}`

@@ -2,10 +2,10 @@
 import { hash } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runTool } from '../base/process.ts'
+import { endServer, listen } from './listen.ts'
 
 export interface RepositoryPackage {
   name: string
@@ -55,14 +55,13 @@ export async function openAptRepository(
     const content = files.get(path)
     response.writeHead(content ? 200 : 404).end(content)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = await listen(server)
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `${url}/`,
     key,
     requests,
     [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await endServer(server)
       await rm(directory, { recursive: true, force: true })
     },
   }

@@ -15,7 +15,7 @@ import {
   type WireAuth,
   wireTime,
 } from './_fake-keystone-wire.ts'
-import { listen } from './listen.ts'
+import { endServer, listen } from './listen.ts'
 
 export interface FakeUser {
   readonly name: string
@@ -328,11 +328,7 @@ export async function openFakeKeystone(now: () => Date = () => new Date()): Prom
       return issue(user, wire, 'password')
     },
     revoke: (token) => void tokens.delete(token),
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    [Symbol.asyncDispose]: () => endServer(server),
   }
   return keystone
 }

@@ -4,8 +4,8 @@
  */
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { md5Of, sendBytes, type Trouble } from './_fake-objects.ts'
+import { endServer, listen } from './listen.ts'
 
 export interface FakeS3 extends AsyncDisposable {
   readonly endpoint: string
@@ -201,19 +201,15 @@ export async function openFakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
       response.end(request.method === 'HEAD' ? undefined : `<Error>${text}</Error>`)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const endpoint = await listen(server)
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint,
     ...keys,
     asked,
     trouble,
     objects: (name) => [...(buckets.get(name)?.objects.keys() ?? [])],
     uploads: (name) => [...(buckets.get(name)?.uploads.values() ?? [])].map(({ key }) => key),
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    [Symbol.asyncDispose]: () => endServer(server),
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { md5Of, sendBytes, type Trouble } from './_fake-objects.ts'
+import { endServer, listen } from './listen.ts'
 
 export interface FakeSwift extends AsyncDisposable {
   /** For auth version 1, with `user` and `password`. */
@@ -222,8 +222,7 @@ export async function openFakeSwift(options: FakeSwiftOptions = {}): Promise<Fak
       response.end(request.method === 'HEAD' ? undefined : `<html><h1>${message}</h1></html>`)
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const base = await listen(server)
   const swift: FakeSwift = {
     authUrl: `${base}/auth/v1.0`,
     ...login,
@@ -232,11 +231,7 @@ export async function openFakeSwift(options: FakeSwiftOptions = {}): Promise<Fak
     trouble,
     names: (container) => [...(containers.get(container)?.keys() ?? [])],
     endTokens: () => tokens.clear(),
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    [Symbol.asyncDispose]: () => endServer(server),
   }
   return swift
 }

@@ -1,6 +1,6 @@
 /** A web server on this host for tests of downloads: answers by path, and counts what was asked. */
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { endServer, listen } from './listen.ts'
 
 export interface WebServer extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`. */
@@ -22,16 +22,11 @@ export async function openWebServer(
     else if (page === undefined) response.writeHead(404).end()
     else response.end(page)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const url = await listen(server)
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     asked,
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    [Symbol.asyncDispose]: () => endServer(server),
   }
 }
 

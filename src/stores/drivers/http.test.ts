@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { makeContext } from '../../base/context.ts'
 import { MiB } from '../../base/units.ts'
 import { failsWith } from '../../testing/fails-with.ts'
+import { endServer, listen } from '../../testing/listen.ts'
 import { patternOf, storeContract } from '../../testing/store-contract.ts'
 import { openStore } from '../open-store.ts'
 import { httpDriver } from './http.ts'
@@ -62,12 +62,9 @@ const server = createServer(answer)
 const base = await startServer()
 
 async function startServer(): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  after(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = await listen(server)
+  after(() => endServer(server))
+  return url
 }
 
 const context = { ...makeContext(), dataDir: '/nowhere' }

@@ -1,6 +1,6 @@
 /**
  * The bill of materials of an image, in SPDX 2.3 JSON. Of the same image it is the same text.
- * Source: the SPDX specification 2.3; purl-spec, type deb.
+ * Source: the SPDX specification 2.3; purl-spec, types deb and rpm.
  */
 import type { InstalledPackage } from '../../guests/package-manager.ts'
 import type { Facts } from '../../remotes/facts.ts'
@@ -10,7 +10,7 @@ import type { ImageFacts } from './manifest.ts'
 export interface SbomParts {
   /** Of the image. */
   name: string
-  image: ImageFacts
+  image: Pick<ImageFacts, 'file' | 'sha256'> & Partial<Pick<ImageFacts, 'sha512'>>
   facts: Facts
   packages: readonly InstalledPackage[]
   time: Date
@@ -46,7 +46,9 @@ export function toSbom(parts: SbomParts): object {
         filesAnalyzed: false,
         checksums: [
           { algorithm: 'SHA256', checksumValue: image.sha256 },
-          { algorithm: 'SHA512', checksumValue: image.sha512 },
+          ...(image.sha512 === undefined
+            ? []
+            : [{ algorithm: 'SHA512', checksumValue: image.sha512 }]),
         ],
         comment: facts.prettyName,
       },
@@ -80,11 +82,15 @@ function describePackage(one: InstalledPackage, facts: Facts) {
   }
 }
 
-/** `pkg:deb/debian/openssl@3.0.17-1?arch=amd64&distro=debian-12`. */
+/** `pkg:deb/debian/openssl@3.0.17-1?arch=amd64&distro=debian-12`, `pkg:rpm/fedora/vim@9.1-1?arch=x86_64&epoch=2&…`. */
 function toPurl(name: string, one: InstalledPackage, facts: Facts): string {
-  const [version, arch] = [one.version, one.architecture].map(encodeURIComponent)
-  const encoded = encodeURIComponent(name)
-  return `pkg:deb/${facts.distro}/${encoded}@${version}?arch=${arch}&distro=${facts.distro}-${facts.version}`
+  const isRpm = facts.family === 'redhat' || facts.family === 'suse'
+  const [, epoch, bare] = /^(?:(\d+):)?(.*)$/s.exec(one.version) ?? []
+  const [version, arch] = [(isRpm && bare) || one.version, one.architecture].map(encodeURIComponent)
+  const more = isRpm && epoch !== undefined ? `&epoch=${epoch}` : ''
+  const distro = `${facts.distro}-${facts.version}`
+  const kind = `${isRpm ? 'rpm' : 'deb'}/${facts.distro}`
+  return `pkg:${kind}/${encodeURIComponent(name)}@${version}?arch=${arch}${more}&distro=${distro}`
 }
 
 /** A team's address stands for a team. Source: SPDX 2.3, 7.5. */

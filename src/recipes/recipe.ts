@@ -4,6 +4,7 @@
  * carries it out on a remote, `validator.ts` is the contract of its steps. Who asks, and on what
  * remote, is the caller's matter.
  */
+import type { BaseKey, DiskKey } from './base-schema.ts'
 import type { Condition } from './condition.ts'
 import type { Validator } from './validator.ts'
 
@@ -59,9 +60,9 @@ export interface Recipe {
   /** Checked only, never applied: by `validate` and on the machine that a boot test started. */
   tests: readonly Step[]
   /** How `build` makes the operating system; options of an OS builder. */
-  base: Readonly<Record<string, unknown>> | undefined
+  base: BaseKey | undefined
   /** Size and layout of the disk that `build` makes. */
-  disk: Readonly<Record<string, unknown>> | undefined
+  disk: DiskKey | undefined
   clean: Clean | undefined
   warnings: readonly RecipeFault[]
   /** SHA-256 of the recipe's text and of every file it uses, hexadecimal. */

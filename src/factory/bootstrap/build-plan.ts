@@ -4,7 +4,7 @@ import { extname } from 'node:path'
 import { Failure } from '../../base/failure.ts'
 import { MiB, parseSize } from '../../base/units.ts'
 import { resolveArguments } from '../../recipes/argument-values.ts'
-import type { BaseKey, DiskKey } from '../../recipes/base-schema.ts'
+import type { BaseKey } from '../../recipes/base-schema.ts'
 import type { Recipe } from '../../recipes/recipe.ts'
 import { type DiskIdentity, toDiskIdentity } from './disk-identity.ts'
 import type { FileSystemType } from './tree-builder.ts'
@@ -42,8 +42,7 @@ export function planBuild(
     throw new Failure('USAGE', `${recipe.file} has no 'base', so nothing can be built from it`, {
       fix: 'Add `base:` to say which system it is (docs/recipes.md), or use `ingot pack` on an image.',
     })
-  const base = recipe.base as unknown as BaseKey
-  const disk: DiskKey = recipe.disk ?? {}
+  const { base, disk = {} } = recipe
   const format = FORMATS[extname(options.output).toLowerCase()]
   if (format === undefined)
     throw new Failure(

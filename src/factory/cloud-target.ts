@@ -87,6 +87,8 @@ export interface CloudTarget<Options = unknown, ProviderOptions = unknown, Crede
   fit?(facts: Facts, options: Options): string | undefined
   /** In which format the cloud takes it, by its name of `ingot convert`. */
   format(options: Options): string
+  /** Why these options do not go together; undefined: they do. Asked before anything is kept. */
+  refuses?(options: Options): string | undefined
   /** The target image as one file, where that is more than the disk in `format`. */
   openArtifact?(job: Omit<PushJob<Options>, 'provider'>): Promise<Artifact>
   push?(job: PushJob<Options, ProviderOptions, Credentials>): Promise<Pushed>

@@ -20,3 +20,20 @@ export async function* blocksOf(
     }
   if (filled > 0) yield block.subarray(0, filled)
 }
+
+/** The same bytes, digested by the ring. A block stays as it is until the next one is asked for. */
+export async function* digestedBlocks(
+  chunks: AsyncIterable<Uint8Array>,
+  ring: DigestRing,
+): AsyncGenerator<Uint8Array> {
+  for await (const block of blocksOf(chunks, ring)) {
+    ring.put(block.length)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    ring.keep(promise)
+    try {
+      yield block
+    } finally {
+      resolve()
+    }
+  }
+}

@@ -1,7 +1,5 @@
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
-import type { DigestRing } from '../bytes/digest-threads.ts'
-import { blocksOf } from '../bytes/blocks.ts'
 
 /** How far the data is that arrives. */
 export interface Arrived {
@@ -51,23 +49,6 @@ export async function* counted(
     void iterator.return?.()?.catch(() => {}) // one that waits for the client never answers
   }
   if (size !== undefined && arrived.size < size) throw otherSize(name, size, `${arrived.size}`)
-}
-
-/** The same bytes, through a ring that digests them. */
-export async function* digested(
-  chunks: AsyncIterable<Uint8Array>,
-  ring: DigestRing,
-): AsyncGenerator<Uint8Array> {
-  for await (const block of blocksOf(chunks, ring)) {
-    ring.put(block.length)
-    const { promise, resolve } = Promise.withResolvers<void>()
-    ring.keep(promise)
-    try {
-      yield block
-    } finally {
-      resolve()
-    }
-  }
 }
 
 export function tooLarge(name: string, maxSize: number): Failure {

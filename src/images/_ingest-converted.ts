@@ -6,6 +6,7 @@ import { openFileSource, type Source } from '../bytes/source.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
 import { goldenOf } from '../formats/golden.ts'
 import { type DiskTarget, importImage, type ImportedDisk } from '../formats/import-image.ts'
+import { piecesOfRaw } from '../formats/raw-pieces.ts'
 import { openSparseWriter } from '../formats/sparse-writer.ts'
 import { makeView } from '../formats/views.ts'
 import { demandRoom, type Intake, type Stored } from './_intake.ts'
@@ -70,7 +71,7 @@ async function readDigests({ map }: ImportedDisk, intake: Intake): Promise<strin
   await using source = await plan.store.open(plan.key)
   await using ring = digests.ring(algorithms)
   await using object = new ObjectStream({ ring })
-  await sendPieces(piecesOf(map), { disk: source }, sinkOf(object), { signal: context.signal })
+  await sendPieces(piecesOfRaw(map), { disk: source }, sinkOf(object), { signal: context.signal })
   return (await object.end()).digests
 }
 
@@ -92,7 +93,7 @@ async function spoolAndStore(content: AsyncIterable<Uint8Array>, intake: Intake)
 /** The disk as the file that is wanted. */
 async function contentOf(disk: Source, map: DiskMap, { plan }: Intake) {
   if (plan.convertTo === 'raw' || plan.convertTo === undefined)
-    return { length: map.size, pieces: piecesOf(map) }
+    return { length: map.size, pieces: piecesOfRaw(map) }
   const { identity } = await goldenOf(disk, map)
   const view = makeView(plan.convertTo, { map, identity })
   return { length: view.length, pieces: view.pieces(0, view.length) }
@@ -160,17 +161,6 @@ function storedDisk(
     map: plan.wantsMap ? map : undefined,
     findings,
   }
-}
-
-/** A raw disk: its data, and zeros between. */
-function* piecesOf(map: DiskMap): Generator<Piece> {
-  let at = 0
-  for (const { offset, length } of map.extents()) {
-    if (offset > at) yield { kind: 'zeros', length: offset - at }
-    yield { kind: 'copy', of: 'disk', offset, length }
-    at = offset + length
-  }
-  if (at < map.size) yield { kind: 'zeros', length: map.size - at }
 }
 
 /** Sinks are given the next bytes before they have taken the last. */

@@ -6,12 +6,13 @@
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
+import { digestedBlocks } from '../bytes/blocks.ts'
 import { DigestThreads } from '../bytes/digest-threads.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
 import type { Finding } from '../formats/finding.ts'
 import { unpackStream } from '../formats/unpack-stream.ts'
 import type { Store } from '../stores/store.ts'
-import { type Arrived, counted, digested } from './_arriving.ts'
+import { type Arrived, counted } from './_arriving.ts'
 import { ingestAsItIs } from './_ingest-as-it-is.ts'
 import { ingestConverted, isConverted } from './_ingest-converted.ts'
 import { demandRoom, type Stored } from './_intake.ts'
@@ -96,7 +97,7 @@ export async function ingest(
   await using ring = expected && digests.ring([expected.algorithm])
   const demandExpected = async () => demandDigest(plan, (await ring?.end())?.[0])
   const { content, containerFormat } = await unpacked(
-    ring ? digested(arriving, ring) : arriving,
+    ring ? digestedBlocks(arriving, ring) : arriving,
     plan,
   )
   const inner: IngestPlan = { ...plan, containerFormat }

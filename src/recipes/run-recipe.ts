@@ -6,6 +6,8 @@
  */
 import type { Context } from '../base/context.ts'
 import { Failure, messageOf } from '../base/failure.ts'
+import { MiB } from '../base/units.ts'
+import { fetchStream } from '../bytes/fetch-stream.ts'
 import type { Facts } from '../remotes/facts.ts'
 import type { Remote } from '../remotes/remote.ts'
 import { type ArgumentValues, resolveArguments } from './argument-values.ts'
@@ -22,10 +24,16 @@ export interface RunRecipeOptions {
   commandTimeoutMs?: number
   /** Where downloads are kept between runs. */
   cacheDir: string
+  /**
+   * Whether what steps name by `url` may come from private and local addresses. Default true: a recipe is its
+   * user's own. Who runs the recipes of strangers says false.
+   */
+  allowPrivate?: boolean
 }
 
 const DEFAULT_COMMAND_TIMEOUT_MS = 30 * 60_000
 const MAX_OUTPUT_LINES = 20
+const MAX_FETCHED = 64 * MiB
 
 /**
  * Runs the recipe; the report says what each step found and did. A step that fails is in the report,
@@ -71,6 +79,7 @@ class Run {
   readonly #options: RunRecipeOptions
   readonly #context: Context
   readonly #endings: (() => Promise<void>)[] = []
+  readonly #fetched = new Map<string, Promise<Buffer>>()
   #lost = false
 
   constructor(
@@ -209,6 +218,14 @@ class Run {
     })
   }
 
+  async #fetch(url: string): Promise<Buffer> {
+    const { allowPrivate = true } = this.#options
+    const options = { allowPrivate, maxSize: MAX_FETCHED }
+    const fetched = this.#fetched.get(url) ?? readAll(fetchStream(url, options, this.#context))
+    this.#fetched.set(url, fetched)
+    return await fetched
+  }
+
   #masked(differences: readonly Difference[]): Difference[] {
     const mask = (text: string) => this.#args.mask(text)
     return differences.map(({ what, expected, found }) => ({
@@ -227,6 +244,7 @@ class Run {
       args: this.#args,
       commandTimeoutMs: this.#options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
       cacheDir: this.#options.cacheDir,
+      fetch: (url) => this.#fetch(url),
       atEnd: (ending) => this.#endings.push(ending),
       context: this.#context,
       onOutput: (text) => {
@@ -278,6 +296,10 @@ function statusOfBranch(outcome: BranchOutcome): Verdict['status'] {
         ? 'skipped'
         : 'held'
   return has('failed') ? 'failed' : has('unknown') ? 'unknown' : 'differs'
+}
+
+async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(stream))
 }
 
 function lastLines(text: string): string {

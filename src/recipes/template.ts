@@ -68,6 +68,11 @@ export function argumentsIn(texts: readonly string[]): string[] {
   })
 }
 
+/** A template that comes out as this text, whatever stands in it. */
+export function asLiteral(text: string): string {
+  return text.replaceAll(/\{[{%]/g, (mark) => `{{ '${mark}' }}`)
+}
+
 /** Whether a text has anything to fill in. */
 export function isTemplate(text: string): boolean {
   return text.includes('{{') || text.includes('{%')

@@ -39,6 +39,8 @@ export interface Scene {
   readonly commandTimeoutMs: number
   /** Where downloads are kept between runs. */
   readonly cacheDir: string
+  /** What stands at an address now, at most 64 MiB; once in a run. Fails with DOWNLOAD_FAILED. */
+  readonly fetch: (url: string) => Promise<Buffer>
   /** Leaves something to be done when the whole run has ended, well or not. */
   readonly atEnd: (ending: () => Promise<void>) => void
   readonly context: Context

@@ -26,6 +26,18 @@ export function demandText(text: string, rule: Rule): string {
   return text
 }
 
+export const isWebAddress: Rule = (text) =>
+  /^https?:\/\/[!-~]+$/i.test(text) && URL.canParse(text)
+    ? undefined
+    : `'${text}' cannot be fetched; wanted https://… or http://…`
+
+export const isBase64: Rule = (text) =>
+  /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(
+    text.replaceAll(/\s+/g, ''),
+  )
+    ? undefined
+    : 'wanted a text in base64, which has letters, digits, + and /, and = at its end'
+
 export const isGuestPath: Rule = (text) => {
   if (!text.startsWith('/')) return `'${text}' must be an absolute path of the guest`
   if (text.includes('\0') || text.split('/').includes('..') || text.length > 4096)

@@ -10,7 +10,7 @@ import {
   followLinks,
   resolveAttributes,
 } from './_attributes.ts'
-import { demandText, expectText, isGuestPath } from './_texts.ts'
+import { demandText, expectText, isBase64, isGuestPath, isWebAddress } from './_texts.ts'
 import { Type } from '../../schema/type.ts'
 
 interface FileSpec extends AttributeOptions {
@@ -19,6 +19,8 @@ interface FileSpec extends AttributeOptions {
   template?: string
   source?: string
   template_source?: string
+  base64?: string
+  url?: string
   absent?: boolean
 }
 
@@ -28,17 +30,19 @@ interface FileOptions extends AttributeOptions {
   content?: string | Buffer
   /** Filled in by the run. */
   template?: string
+  /** Fetched by the run. */
+  url?: string
   absent?: boolean
 }
 
-const CONTENT_KEYS = ['content', 'template', 'source', 'template_source'] as const
+const CONTENT_KEYS = ['content', 'template', 'source', 'template_source', 'base64', 'url'] as const
 
 export const file = defineValidator<FileSpec, FileOptions>({
   name: 'file',
   summary: 'a file with this content, owner and mode, or no such file',
-  description: `The content is given by one of four keys: \`content\` (taken as it stands), \`template\` (a text in which \`{{ argument }}\` and
-\`{{ facts.distro }}\` are filled in), \`source\` (a file beside the recipe, byte for byte), \`template_source\` (such a file, filled in). Without any
-of them only owner and mode are looked at, and a missing file is made empty. Owner and mode that are left out stay as they are; a new file is root’s,
+  description: `The content is given by one of these keys: \`content\` (taken as it stands), \`template\` (a text in which \`{{ argument }}\` and
+\`{{ facts.distro }}\` are filled in), \`source\` (a file beside the recipe, byte for byte), \`template_source\` (such a file, filled in), \`base64\` (any bytes), \`url\` (what
+stands at an address when the step runs; \`download\` makes sure that it is what you meant). Without any of them only owner and mode are looked at, and a missing file is made empty. Owner and mode that are left out stay as they are; a new file is root’s,
 with mode 0644. A link in the way is replaced, a directory is not.`,
   example: `
 - file:
@@ -66,16 +70,26 @@ with mode 0644. A link in the way is replaced, a directory is not.`,
       template_source: Type.Optional(
         Type.String({ minLength: 1, description: 'a file beside the recipe that is a template' }),
       ),
+      base64: Type.Optional(Type.String({ description: 'what is in it, in base64' })),
+      url: Type.Optional(
+        Type.String({
+          minLength: 1,
+          description: 'where this host fetches it when the step runs: https or http, 64 MiB',
+        }),
+      ),
       ...attributeKeys,
       absent: Type.Optional(Type.Boolean({ description: 'whether it must not be there' })),
     },
     { additionalProperties: false },
   ),
   templated: true,
-  verbatim: ['content'],
+  verbatim: ['content', 'base64'],
   load: (spec, loading) => {
-    const { path, content, template, source, template_source, absent, ...attributes } = spec
+    const { path, content, template, source, template_source, base64, url, absent, ...attributes } =
+      spec
     expectText(loading, ['path'], path, isGuestPath)
+    expectText(loading, ['url'], url, isWebAddress)
+    expectText(loading, ['base64'], base64, isBase64)
     const given = CONTENT_KEYS.filter((key) => spec[key] !== undefined)
     if (given.length > 1)
       loading.fault([given[1] ?? 0], `one content is enough, found ${given.join(' and ')}`)
@@ -85,6 +99,8 @@ with mode 0644. A link in the way is replaced, a directory is not.`,
     if (absent !== undefined) options.absent = absent
     if (content !== undefined) options.content = content
     if (template !== undefined) options.template = template
+    if (base64 !== undefined) options.content = Buffer.from(base64, 'base64')
+    if (url !== undefined) options.url = url
     if (source !== undefined) options.content = loading.readResource(source, ['source'])
     if (template_source !== undefined) {
       options.template = loading.readResource(template_source, ['template_source']).toString()
@@ -106,7 +122,7 @@ with mode 0644. A link in the way is replaced, a directory is not.`,
       return stat ? [{ what: path, expected: 'nothing', found: describe(stat) }] : []
     if (stat?.type !== 'file') return [{ what: path, expected: 'a file', found: describe(stat) }]
     return [
-      ...(await compareContent(path, stat, contentOf(options), scene)),
+      ...(await compareContent(path, stat, await contentOf(options, scene), scene)),
       ...compareAttributes(path, stat, await resolveAttributes(remote, options)),
     ]
   },
@@ -118,7 +134,7 @@ with mode 0644. A link in the way is replaced, a directory is not.`,
       throw new Failure('STEP_FAILED', `${path} is a directory; it is not replaced by a file`)
     if (options.absent) return await remote.remove(path)
     const attributes = await resolveAttributes(remote, options)
-    const content = contentOf(options)
+    const content = await contentOf(options, scene)
     if (content === undefined && stat?.type === 'link')
       throw new Failure(
         'STEP_FAILED',
@@ -130,7 +146,11 @@ with mode 0644. A link in the way is replaced, a directory is not.`,
   },
 })
 
-function contentOf({ content, template }: FileOptions): Buffer | undefined {
+async function contentOf(
+  { content, template, url }: FileOptions,
+  scene: Scene,
+): Promise<Buffer | undefined> {
+  if (url !== undefined) return await scene.fetch(demandText(url, isWebAddress))
   const given = content ?? template
   return typeof given === 'string' ? Buffer.from(given) : given
 }

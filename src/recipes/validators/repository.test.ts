@@ -82,7 +82,7 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-tools
       ['- repository: {name: a, url: "https://x"}', /wanted one of 'key'/],
       ['- repository: {name: a, url: "https://x", trusted: false}', /wanted one of 'key'/],
       ['- repository: {name: a, url: "https://x", key_source: bad.asc}', /no OpenPGP public key/],
-      ['- repository: {name: a, url: "ftp://x", trusted: true}', /cannot be the address/],
+      ['- repository: {name: a, url: "gopher://x", trusted: true}', /cannot be the address/],
       ['- repository: {name: ../a, url: "https://x", trusted: true}', /cannot name a repository/],
       ['- repository: {name: a, url: "https://x", trusted: true, suites: ["a b"]}', /single word/],
     ] as const)

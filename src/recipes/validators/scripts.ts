@@ -14,6 +14,7 @@ import { lintScript, looksAtTestOnly } from '../_lint-script.ts'
 import { RESERVED_ARGUMENTS } from '../argument-values.ts'
 import { defineValidator, type Difference, type Loading, type Scene } from '../validator.ts'
 import { Type } from '../../schema/type.ts'
+import { expectText, isBase64, isWebAddress } from './_texts.ts'
 
 /** An environment variable can hold little more. Source: Linux MAX_ARG_STRLEN, 128 KiB. */
 const MAX_OUTPUT = 64 * KiB
@@ -30,11 +31,21 @@ function pathOrMapping(properties: Record<string, ReturnType<typeof Type.Optiona
   ])
 }
 
-type ScriptSpec = string | Record<string, { env_vars?: string[]; output?: string; inline?: string }>
+interface ScriptKeys {
+  env_vars?: string[]
+  output?: string
+  inline?: string
+  base64?: string
+  url?: string
+}
+
+type ScriptSpec = string | Record<string, ScriptKeys>
 
 export interface Script {
   name: string
   content: Buffer
+  /** Fetched by the run; then `content` is empty. */
+  url: string | undefined
   /** Arguments that the script gets, beside `test_only` and `distro`. */
   env: readonly string[]
   output: string | undefined
@@ -45,7 +56,7 @@ export interface Script {
 interface Source {
   name: string
   path: Path
-  options: { env_vars?: string[]; output?: string; inline?: string }
+  options: ScriptKeys
   content: Buffer
 }
 
@@ -53,9 +64,18 @@ function loadSource(spec: ScriptSpec, loading: Loading): Source {
   const [name, options] =
     typeof spec === 'string' ? [spec, {}] : (Object.entries(spec)[0] ?? ['', {}])
   const path: Path = typeof spec === 'string' ? [] : [name]
-  const content =
-    options.inline === undefined ? loading.readResource(name, path) : Buffer.from(options.inline)
-  return { name, path, options, content }
+  return { name, path, options, content: readSource(name, options, path, loading) }
+}
+
+function readSource(name: string, options: ScriptKeys, path: Path, loading: Loading): Buffer {
+  const { inline, base64, url } = options
+  const given = [inline, base64, url].filter((one) => one !== undefined)
+  if (given.length > 1) loading.fault(path, "one of 'inline', 'base64' and 'url' is enough")
+  expectText(loading, [...path, 'base64'], base64, isBase64)
+  expectText(loading, [...path, 'url'], url, isWebAddress)
+  if (inline !== undefined) return Buffer.from(inline)
+  if (base64 !== undefined) return Buffer.from(base64, 'base64')
+  return url === undefined ? loading.readResource(name, path) : Buffer.alloc(0)
 }
 
 function loadScript(spec: ScriptSpec, loading: Loading): Script {
@@ -70,8 +90,11 @@ function loadScript(spec: ScriptSpec, loading: Loading): Script {
     content,
     env,
     output,
-    looksAtTestOnly: looksAtTestOnly(content.toString()),
+    url: options.url,
+    // Of one that is not here yet the best is hoped.
+    looksAtTestOnly: options.url !== undefined || looksAtTestOnly(content.toString()),
   }
+  if (script.url !== undefined) return script
   for (const message of [...lintLoaded(script, loading.isTest), ...lintScript(content)])
     loading.fault(path, `${name}: ${message}`, 'warning')
   return script
@@ -92,7 +115,7 @@ export const script = defineValidator<ScriptSpec, Script>({
   description: `The script gets \`test_only\` (1 or 0), \`distro\` and the arguments named in \`env_vars\` as environment variables. With
 \`test_only=1\` it must change nothing and end with 0 only if all is as it should be; with \`test_only=0\` it must make it so, also when it
 runs a second time. Its first line (\`#!\`) says what runs it; \`sh\` does if there is none. \`output\` names an argument that is set to what
-the script prints, without the line end. With \`inline\` the key is just a label.`,
+the script prints, without the line end. With \`inline\`, \`base64\` or \`url\` the key is just a label.`,
   example: `
 - script: scripts/configure.sh
 - script:
@@ -116,6 +139,13 @@ the script prints, without the line end. With \`inline\` the key is just a label
     ),
     inline: Type.Optional(
       Type.String({ description: 'the text of the script; the key is then a label' }),
+    ),
+    base64: Type.Optional(Type.String({ description: 'the same, in base64' })),
+    url: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'where this host fetches the script when it runs: https or http',
+      }),
     ),
   }),
   load: loadScript,
@@ -153,12 +183,13 @@ async function runScript(options: Script, scene: Scene, testOnly: boolean): Prom
     const asked = options.env.includes(name) || options.env.includes(variable)
     if (asked && variable !== 'test_only') env[variable] = value
   }
+  const content = options.url === undefined ? options.content : await scene.fetch(options.url)
   // /run is memory, on hosts and in images; but it is often mounted noexec, so the interpreter is named.
   const directory = `/run/ingot-${scene.context.newId()}`
   const path = posix.join(directory, toFileName(options.name))
   const result = await remote.run({
-    argv: ['/bin/sh', '-c', BRING, 'sh', directory, path, ...interpreterOf(options.content), path],
-    input: options.content,
+    argv: ['/bin/sh', '-c', BRING, 'sh', directory, path, ...interpreterOf(content), path],
+    input: content,
     env,
     timeoutMs: scene.commandTimeoutMs,
     onOutput: scene.onOutput,

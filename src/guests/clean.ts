@@ -89,7 +89,8 @@ export function toLintFailure(remote: Remote, findings: readonly CleanFinding[])
   )
 }
 
-function chooseTasks({ keep = [], also = [] }: CleanOptions): CleanTask[] {
+/** The tasks that are done. Fails with USAGE. */
+export function chooseTasks({ keep = [], also = [] }: CleanOptions): CleanTask[] {
   const names = cleanTasks.map(({ name }) => name)
   for (const name of [...keep, ...also])
     if (!names.includes(name))

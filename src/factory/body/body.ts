@@ -5,6 +5,7 @@
  * whoever pushes them (`open-pushed-disk.ts`). All of it is done with the rooms of the image service, given here.
  */
 import type { Context } from '../../base/context.ts'
+import { Failure } from '../../base/failure.ts'
 import type { DigestThreads } from '../../bytes/digest-threads.ts'
 import type { Database } from '../../database/database.ts'
 import type { Catalog } from '../../images/catalog.ts'
@@ -12,6 +13,7 @@ import type { ImageContent } from '../../images/image-content.ts'
 import type { Images } from '../../images/images.ts'
 import type { Uploads } from '../../images/upload.ts'
 import type { Ledger } from '../../tasks/ledger.ts'
+import type { FactoryImage } from '../factory-image.ts'
 
 /** What bodies are kept with. */
 export interface BodyParts {
@@ -40,4 +42,10 @@ export interface BodyRecord {
   readonly signal: AbortSignal
   /** How much is done, 0 to 1. */
   readonly tell?: ((fraction: number) => void) | undefined
+}
+
+/** The image of the catalog that holds the body of a factory image. Fails with OBJECT_NOT_FOUND when it has none. */
+export function bodyOf({ id, bodyId }: FactoryImage): string {
+  if (bodyId !== null) return bodyId
+  throw new Failure('OBJECT_NOT_FOUND', `factory image ${id} has no body here`, { details: { id } })
 }

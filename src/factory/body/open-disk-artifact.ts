@@ -19,7 +19,7 @@ export async function openDiskArtifact(
   const content = await disk.open(format)
   const { mediaType, size } = content
   const fileName = `${name}.${viewFormatOf(format).endings[0] ?? format}`
-  return { fileName, mediaType, size, stream: (signal) => streamOf(content, signal) }
+  return { fileName, mediaType, format, size, stream: (signal) => streamOf(content, signal) }
 }
 
 /** All of it; what is zeros is not read. Fails with INTERRUPTED, and as reading does. */

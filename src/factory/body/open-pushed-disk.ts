@@ -3,7 +3,7 @@ import type { DiskMap } from '../../formats/disk-map.ts'
 import type { View } from '../../formats/view.ts'
 import { viewFormatOf } from '../../formats/views.ts'
 import type { FormattedDisk, PushedDisk } from '../cloud-target.ts'
-import { digestDisk, keepDigest, readKeptDigest } from './_body-digest.ts'
+import { readDigest } from './_body-digest.ts'
 import { openMadeView } from './_made-view.ts'
 import { sourceOf } from './_view-source.ts'
 import type { BodyParts } from './body.ts'
@@ -26,21 +26,15 @@ export async function openPushedDisk(
   { name, signal }: PushedDiskOptions,
 ): Promise<PushedDisk & AsyncDisposable> {
   await using opened = new AsyncDisposableStack()
-  const { image, source, map } = opened.use(await openBody(parts, imageId, signal))
+  const body = opened.use(await openBody(parts, imageId, signal))
+  const { image, source, map } = body
   let digest: Promise<string> | undefined
-  const readDigest = async () => {
-    const kept = await readKeptDigest(parts, imageId)
-    if (kept !== undefined) return kept
-    const read = await digestDisk(source, map, parts, signal)
-    await keepDigest(parts, imageId, read)
-    return read
-  }
   const closing = opened.move()
   return {
     size: map.size,
     source,
     map,
-    digest: async () => await (digest ??= readDigest()),
+    digest: async () => await (digest ??= readDigest(parts, body, signal)),
     open: async (formatName) => {
       const { name: format, endings, needs } = viewFormatOf(formatName)
       const made = closing.use(await openMadeView(parts.content, image, format, signal))

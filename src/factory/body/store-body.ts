@@ -35,11 +35,17 @@ export async function storeBody(parts: BodyParts, order: StoreBodyOrder): Promis
   return image
 }
 
-/** As `storeBody`, of a stream; `taking` says what becomes of it on the way. */
+/** What is stored, and what becomes of it on the way. */
+interface Content extends Pick<UploadRequest, 'stream' | 'size' | 'taking'> {
+  /** What comes. Default raw. */
+  readonly diskFormat?: string
+}
+
+/** As `storeBody`, of a stream. */
 export async function fillBody(
   parts: BodyParts,
   record: BodyRecord,
-  { stream, size, taking }: Pick<UploadRequest, 'stream' | 'size' | 'taking'>,
+  { stream, size, taking, diskFormat = 'raw' }: Content,
 ): Promise<Image> {
   const { images, uploads } = parts
   const { imageId, name, requester, properties = {}, signal, tell } = record
@@ -52,7 +58,7 @@ export async function fillBody(
     hidden: false,
     owner: requester.owner,
     containerFormat: 'bare',
-    diskFormat: 'raw',
+    diskFormat,
     minRamMiB: 0,
     minDiskGiB: 0,
     tags: [],

@@ -59,10 +59,11 @@ describe('a guest that is customised over SSH', { skip }, () => {
     })
     return { running, written, workDir }
   }
-  const hostKey = async () => {
+  const readHostKeys = async () => {
     const [, type, key] = (await readFile(sshd.knownHostsFile, 'utf8')).trim().split(' ')
-    return `${type} ${key}`
+    return [`${type} ${key}`]
   }
+  const look = async (script: string) => (await sshd.inside(script)).trim()
 
   it('is refused when it shows another key than its console tells', async () => {
     const { running, written } = await start({
@@ -111,7 +112,6 @@ describe('a guest that is customised over SSH', { skip }, () => {
       icicleCommand: 'echo one; echo two',
       recipe: { clean: { enabled: true, keep: KEEP, also: [] } },
     })
-    const readHostKeys = async () => [await hostKey()]
     const { running, written } = await start({ clean: true, readHostKeys }, { template })
     const { report, facts, packages, extraLines } = await running
     assert.equal(report.ok, true)
@@ -124,7 +124,6 @@ describe('a guest that is customised over SSH', { skip }, () => {
       'reading what is installed',
       'cleaning the guest',
     ])
-    const look = async (script: string) => (await sshd.inside(script)).trim()
     assert.equal(await look('cat /etc/made'), 'made by a recipe')
     assert.equal(await look('cat /home/joe/.ssh/authorized_keys'), 'ssh-ed25519 AAAAother other')
     const gone = '/root/.ssh/authorized_keys /root/.bash_history /etc/sudoers.d/90-cloud-init-users'

@@ -78,6 +78,21 @@ const TABLE = [
   ['cache_image', ADMIN, 'have an image cached'],
   ['cache_delete', ADMIN, 'take images out of the cache'],
 
+  // The image factory
+  ['factory_get', READER, 'see builds, their logs and documents; else they are 404'],
+  ['factory_download', OWNER, 'read the body of a factory image'],
+  ['factory_create', OWNER, 'have images built, imported, pushed, checked and packed'],
+  ['factory_control', OWNER, 'cancel a build, and begin one again that failed'],
+  ['factory_delete', OWNER, 'delete a factory image, and what was pushed of it'],
+  [
+    'factory_given_provider',
+    `${ADMIN} or role:factory_operator`,
+    'push to where a request says, or hand a build there, rather than to what is configured',
+  ],
+  ['factory_trusted', ADMIN, 'have recipes run without an appliance around them (trusted)'],
+  ['factory_reap', ADMIN, 'see and remove what builds left in clouds'],
+  ['recipe_provision', ADMIN, 'have recipes run on hosts, with the keys of the server'],
+
   // Metadata definitions
   ['get_metadef_namespace', NAMESPACE_READER, 'see a namespace; else it is 404'],
   ['get_metadef_namespaces', READER, 'list namespaces'],

@@ -7,6 +7,8 @@ import type { PropertyProtections } from '../access/protections.ts'
 import type { Quotas } from '../access/quotas.ts'
 import type { Context } from '../base/context.ts'
 import type { Database } from '../database/database.ts'
+import type { Factory } from '../factory/factory.ts'
+import type { RecipeRuns } from '../factory/recipe-runs.ts'
 import type { Catalog } from '../images/catalog.ts'
 import type { ImageContent } from '../images/image-content.ts'
 import type { Images } from '../images/images.ts'
@@ -37,6 +39,9 @@ export interface Service extends AsyncDisposable {
   readonly uploads: Uploads
   readonly content: ImageContent
   readonly imports: Imports
+  /** Base, target and provider images, and recipes that are run behind the API. */
+  readonly factory: Factory
+  readonly recipeRuns: RecipeRuns
   /** Undefined when nothing is cached. */
   readonly cache: ContentCache | undefined
 }

@@ -10,10 +10,11 @@ export interface Exchange {
   readonly reply: FastifyReply
 }
 
-const MAX_JSON = 2 * MiB
+/** Of a body that is taken whole, unless somebody who needs more says so. */
+const MAX_BODY = 2 * MiB
 const MAX_DEPTH = 32
-/** For the whole of a JSON body. */
-const JSON_MS = 60_000
+/** For the whole of such a body. */
+const WHOLE_MS = 60_000
 /** A client that sends nothing for so long is gone. */
 export const STALL_MS = 120_000
 
@@ -54,20 +55,35 @@ export async function* readBody({ request, reply }: Exchange): AsyncGenerator<Bu
 }
 
 /**
+ * The whole body, of at most so many bytes. Fails with REQUEST_INVALID (none), LIMIT_EXCEEDED, REQUEST_TIMEOUT, READER_GONE.
+ */
+export async function readWhole(exchange: Exchange, maximum = MAX_BODY): Promise<Buffer> {
+  if (!hasBody(exchange.request.raw)) throw invalid('a body was expected, and there is none')
+  const length = Number(exchange.request.headers['content-length'] ?? 0)
+  if (length > maximum) throw tooLong(maximum)
+  return await withDeadline(readAll(exchange, maximum))
+}
+
+/**
  * The body as JSON: any media type, UTF-8, of bounded length and depth, without what databases cannot hold.
  * Fails with REQUEST_INVALID, LIMIT_EXCEEDED, REQUEST_TIMEOUT, READER_GONE.
  */
-export async function readJson(exchange: Exchange): Promise<unknown> {
-  if (!hasBody(exchange.request.raw)) throw invalid('a body was expected, and there is none')
-  const length = Number(exchange.request.headers['content-length'] ?? 0)
-  if (length > MAX_JSON) throw tooLong()
-  const bytes = await withDeadline(readAll(exchange))
-  let text: string
+export async function readJson(exchange: Exchange, maximum = MAX_BODY): Promise<unknown> {
+  return parseJson(await readWhole(exchange, maximum))
+}
+
+/** Text, if the bytes are UTF-8. Fails with REQUEST_INVALID. */
+export function parseText(bytes: Uint8Array): string {
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
     throw invalid('the body is not UTF-8', error)
   }
+}
+
+/** As `readJson`, of bytes that are there. Fails with REQUEST_INVALID. */
+export function parseJson(bytes: Uint8Array): unknown {
+  const text = parseText(bytes)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -80,18 +96,22 @@ export async function readJson(exchange: Exchange): Promise<unknown> {
 
 /** A JSON body that has to be an object. Fails as `readJson` does. */
 export async function readJsonObject(exchange: Exchange): Promise<Record<string, unknown>> {
-  const value = await readJson(exchange)
+  return asObject(await readJson(exchange))
+}
+
+/** Fails with REQUEST_INVALID. */
+export function asObject(value: unknown): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid('the body has to be a JSON object')
   return value as Record<string, unknown>
 }
 
-async function readAll(exchange: Exchange): Promise<Buffer> {
+async function readAll(exchange: Exchange, maximum: number): Promise<Buffer> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of readBody(exchange)) {
     length += part.length
-    if (length > MAX_JSON) throw tooLong()
+    if (length > maximum) throw tooLong(maximum)
     parts.push(part)
   }
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, length)
@@ -99,9 +119,9 @@ async function readAll(exchange: Exchange): Promise<Buffer> {
 
 async function withDeadline<T>(work: Promise<T>): Promise<T> {
   const timer = new AbortController()
-  const late = wait(JSON_MS, undefined, { signal: timer.signal, ref: false }).then(
+  const late = wait(WHOLE_MS, undefined, { signal: timer.signal, ref: false }).then(
     () => {
-      throw new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${JSON_MS / 1000} seconds`)
+      throw new Failure('REQUEST_TIMEOUT', `the body did not arrive in ${WHOLE_MS / 1000} seconds`)
     },
     () => new Promise<never>(() => {}),
   )
@@ -168,8 +188,8 @@ function invalid(message: string, cause?: unknown): Failure {
   return new Failure('REQUEST_INVALID', message, { cause })
 }
 
-function tooLong(): Failure {
-  return new Failure('LIMIT_EXCEEDED', `the body is longer than ${MAX_JSON} bytes`, {
-    details: { maximum: MAX_JSON },
+function tooLong(maximum: number): Failure {
+  return new Failure('LIMIT_EXCEEDED', `the body is longer than ${maximum} bytes`, {
+    details: { maximum },
   })
 }

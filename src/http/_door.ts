@@ -11,6 +11,7 @@ import { dependsOnMembership, guard, guardImage, noImage } from '../access/image
 import { UUID_PATTERN } from '../api/image-schema.ts'
 import type { Service } from '../app/service.ts'
 import type { Image } from '../images/image.ts'
+import type { Exchange } from './_body.ts'
 
 /** A request by somebody we know. */
 export interface Visit {
@@ -41,11 +42,15 @@ export interface Door {
   image(rule: RuleName | undefined, work: (visit: ImageVisit) => Promise<unknown>): Handler
 }
 
-export function openDoor(service: Service): Door {
+/** Who asks; fails with UNAUTHENTICATED. */
+type WhoAsks = (service: Service, exchange: Exchange) => Caller | Promise<Caller>
+
+/** `whoAsks`: how callers are told, if not by their tokens. */
+export function openDoor(service: Service, whoAsks: WhoAsks = byToken): Door {
   const known =
     (work: (visit: Visit) => Promise<unknown>): Handler =>
     async (request, reply) => {
-      const caller = await whoAsks(service, request)
+      const caller = await whoAsks(service, { request, reply })
       return await work({ request, reply, caller, service })
     }
   return {
@@ -92,7 +97,8 @@ export async function findImage(
   return { image, target: guardImage(policy, caller, image, isMember, rule) }
 }
 
-function whoAsks({ authenticator }: Service, { headers, id }: FastifyRequest) {
+/** By the tokens in the headers. */
+export const byToken: WhoAsks = ({ authenticator }, { request: { headers, id } }) => {
   return authenticator.authenticate({
     token: single(headers['x-auth-token']) ?? single(headers['x-storage-token']),
     serviceToken: single(headers['x-service-token']),

@@ -58,8 +58,9 @@ function targetOf({ namespace, owner, visibility }: Namespace) {
 export async function readShape<Shape extends TSchema>(
   visit: Visit,
   schema: Shape,
+  maximum?: number,
 ): Promise<Static<Shape>> {
-  const body = await readJson(visit)
+  const body = await readJson(visit, maximum)
   const faults = findFaults(schema, body)
   if (faults.length === 0) return body as Static<Shape>
   throw new Failure(

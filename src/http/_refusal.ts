@@ -19,8 +19,17 @@ const WIRE_STATUS: Partial<Record<FailureCode, number>> = {
   NO_SPACE: 413,
 }
 const RETRY_AFTER_S = '5'
-/** Statuses that are answered as plain text, whatever the client likes. */
+/** Statuses that the Image API answers as plain text, whatever the client likes. */
 const ALWAYS_TEXT: readonly number[] = [410, 413]
+
+/** How to tell it. */
+export interface Telling {
+  readonly accept: string | undefined
+  /** Of a 401, unless what was thrown brings one (`details.challenge`). */
+  readonly challenge: string
+  /** In JSON, whatever the client likes. */
+  readonly alwaysJson?: boolean
+}
 
 /**
  * What to answer when `thrown` was thrown: in JSON, text or HTML as `accept` says; HTML if it says
@@ -29,10 +38,11 @@ const ALWAYS_TEXT: readonly number[] = [410, 413]
  */
 export function toRefusal(
   thrown: unknown,
-  { accept, challenge }: { accept: string | undefined; challenge: string },
+  { accept, challenge, alwaysJson = false }: Telling,
 ): Refusal {
   const { status, message, failure } = tell(thrown)
-  const { mediaType, body } = shape(status, message, failure, accept)
+  const wanted = alwaysJson ? 'application/json' : mediaTypeFor(status, accept)
+  const { mediaType, body } = shape(status, message, failure, wanted)
   return {
     status,
     headers: {
@@ -74,26 +84,28 @@ function headersOf(
   challenge: string,
 ): Record<string, string> {
   const headers: Record<string, string> = {}
-  if (status === 401) headers['www-authenticate'] = challenge
+  const { allow, acceptPatch, length, challenge: own } = failure?.details ?? {}
+  if (status === 401) headers['www-authenticate'] = typeof own === 'string' ? own : challenge
   if (status === 503) headers['retry-after'] = RETRY_AFTER_S
-  const { allow, acceptPatch, length } = failure?.details ?? {}
   if (typeof allow === 'string') headers['allow'] = allow
   if (typeof acceptPatch === 'string') headers['accept-patch'] = acceptPatch
   if (status === 416 && typeof length === 'number') headers['content-range'] = `bytes */${length}`
   return headers
 }
 
+function mediaTypeFor(status: number, accept: string | undefined): string | undefined {
+  if (ALWAYS_TEXT.includes(status)) return 'text/plain'
+  return chooseMediaType(accept, ['text/html', 'application/json', 'text/plain'])
+}
+
 function shape(
   status: number,
   message: string,
   failure: Failure | undefined,
-  accept: string | undefined,
+  wanted: string | undefined,
 ): { mediaType: string; body: string } {
   const title = STATUS_CODES[status] ?? 'Refused'
   const line = `${status} ${title}`
-  const wanted = ALWAYS_TEXT.includes(status)
-    ? 'text/plain'
-    : chooseMediaType(accept, ['text/html', 'application/json', 'text/plain'])
   if (wanted === 'application/json') {
     const more = failure && { failure: failure.code, ...(failure.fix && { fix: failure.fix }) }
     const body = JSON.stringify({ message, code: line, title, ...more })

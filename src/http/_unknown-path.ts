@@ -11,8 +11,8 @@ interface Known {
 }
 
 /**
- * Answers what no route answers: 405 where there are other methods, 404 below `/v2`, and the list of
- * versions everywhere else. To be called before routes are added.
+ * Answers what no route answers: 405 where there are other methods, 404 below `/v2`, `/ingot` and `/imagefactory`,
+ * and the list of versions everywhere else. To be called before routes are added.
  */
 export function answerUnknown(app: FastifyInstance, { config }: Service): void {
   const known = new Map<string, Known>()
@@ -34,7 +34,8 @@ export function answerUnknown(app: FastifyInstance, { config }: Service): void {
         fix: `There is ${allow}.`,
       })
     }
-    if (/^\/v2(\/|$)/.test(path)) throw new Failure('NOT_SERVED', `there is nothing at ${path}`)
+    if (/^\/(v2|ingot|imagefactory)(\/|$)/.test(path))
+      throw new Failure('NOT_SERVED', `there is nothing at ${path}`)
     return sendJson(reply, 300, versionsOf(config, request))
   })
 }

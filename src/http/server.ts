@@ -5,16 +5,21 @@ import type { Service } from '../app/service.ts'
 import { Failure, messageOf } from '../base/failure.ts'
 import { KiB } from '../base/units.ts'
 import { drain, hasBody, isStillSending, STALL_MS } from './_body.ts'
+import { EventStreams } from './_event-streams.ts'
 import { Metrics } from './metrics.ts'
 import { UnderWay } from './_under-way.ts'
 import { answerUnknown } from './_unknown-path.ts'
 import { toRefusal } from './_refusal.ts'
 import { withoutVersion } from './_version-path.ts'
+import { buildContentRoutes } from './routes/build-contents.ts'
+import { buildRoutes } from './routes/builds.ts'
 import { cacheRoutes } from './routes/cache.ts'
+import { factoryPartRoutes } from './routes/factory-parts.ts'
 import { healthRoutes } from './routes/health.ts'
 import { imageDataRoutes } from './routes/image-data.ts'
 import { imageListRoutes } from './routes/image-list.ts'
 import { imagePatchRoutes } from './routes/image-patch.ts'
+import { imageFactoryRoutes } from './routes/imagefactory.ts'
 import { imageRoutes } from './routes/images.ts'
 import { importRoutes } from './routes/import.ts'
 import { infoRoutes } from './routes/info.ts'
@@ -26,13 +31,14 @@ import { metadefContentRoutes } from './routes/metadef-contents.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
 import { metricRoutes } from './routes/metrics.ts'
 import { openapiRoute } from './routes/openapi.ts'
+import { recipeRunRoutes } from './routes/recipe-runs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { tagRoutes } from './routes/tags.ts'
 import { usageRoutes } from './routes/usage.ts'
 import { versionRoutes } from './routes/versions.ts'
 
 /** Adds the routes of one resource. */
-export type Routes = (app: FastifyInstance, service: Service) => void
+export type Routes = (app: FastifyInstance, service: Service, streams: EventStreams) => void
 
 /** Every resource, one line each. */
 const ROUTES: readonly Routes[] = [
@@ -54,6 +60,11 @@ const ROUTES: readonly Routes[] = [
   taskRoutes,
   usageRoutes,
   cacheRoutes,
+  imageFactoryRoutes,
+  buildRoutes,
+  buildContentRoutes,
+  factoryPartRoutes,
+  recipeRunRoutes,
 ]
 
 const MAX_HEADERS = 64 * KiB
@@ -113,7 +124,8 @@ export function createServer(service: Service): FastifyInstance {
   answerUnknown(app, service)
   openapiRoute(app)
   metricRoutes(app, metrics)
-  for (const add of ROUTES) add(app, service)
+  const streams = new EventStreams(app, service.context.log)
+  for (const add of ROUTES) add(app, service, streams)
   return app
 }
 
@@ -152,6 +164,9 @@ function refusesPacking({ headers }: FastifyRequest): Failure | undefined {
   return new Failure('MEDIA_TYPE_UNSUPPORTED', `no content coding: found ${content}`)
 }
 
+/** The interfaces of the factory, whose clients read nothing else. */
+const JSON_ONLY = /^\/(imagefactory|ingot)(?:[/?]|$)/
+
 /** Answers what was thrown. While the client still sends, it gets the answer first, and is heard out then. */
 function refuse(
   service: Service,
@@ -162,6 +177,7 @@ function refuse(
   const { status, headers, body } = toRefusal(error, {
     accept: request.headers.accept,
     challenge: service.authenticator.challenge,
+    alwaysJson: JSON_ONLY.test(request.url),
   })
   if (status >= 500) {
     const { method, url, id } = request

@@ -4,6 +4,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Failure } from '../../base/failure.ts'
+import type { Caller } from '../caller.ts'
 import { SeenNonces } from './_seen-nonces.ts'
 
 export type Parameter = readonly [name: string, value: string]
@@ -19,15 +20,31 @@ export interface SignedRequest {
 }
 
 export interface OAuthVerifier {
-  /** What 401 answers with in `WWW-Authenticate`. */
-  readonly challenge: string
-  /** The key of the client that signed it. Fails with UNAUTHENTICATED. */
+  /** The key of the client that signed it. Fails with UNAUTHENTICATED; `details.challenge` is what 401 answers with. */
   verify(request: SignedRequest): string
+}
+
+/** To whom belongs what clients of Image Factory have made: they all see all of it, as they do there. */
+export const OAUTH_PROJECT = 'imagefactory'
+const ROLES = ['member', 'reader', 'factory_operator'] as const
+const NO_ROLES: readonly string[] = []
+
+/** The client of a key, as a caller: one who may say where to push, for he was given a secret of this server. */
+export function oauthCaller(key: string, requestId: string): Caller {
+  return {
+    userId: key,
+    projectId: OAUTH_PROJECT,
+    roles: ROLES,
+    serviceRoles: NO_ROLES,
+    isAdmin: false,
+    requestId,
+  }
 }
 
 /** How far the clocks of clients may be off; a nonce is good once within it. */
 const WINDOW_S = 300
 const METHOD = 'HMAC-SHA1'
+const CHALLENGE = 'OAuth realm="imagefactory"'
 
 /** Clients are secrets by consumer keys. Nonces are remembered in this process. */
 export function openOAuthVerifier(
@@ -37,7 +54,6 @@ export function openOAuthVerifier(
   const seen = new SeenNonces()
   const nobody = randomBytes(20).toString('hex') // the time that refusing takes does not tell which keys there are
   return {
-    challenge: 'OAuth realm="imagefactory"',
     verify: (request) => {
       const signed = parseSigned(request)
       const { key, timestamp, nonce, signature, parameters } = signed
@@ -161,5 +177,8 @@ function isSame(given: string, expected: string): boolean {
 }
 
 function refusal(message: string): Failure {
-  return new Failure('UNAUTHENTICATED', message, { fix: 'Sign the request by OAuth 1.0.' })
+  return new Failure('UNAUTHENTICATED', message, {
+    details: { challenge: CHALLENGE },
+    fix: 'Sign the request by OAuth 1.0.',
+  })
 }

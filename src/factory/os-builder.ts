@@ -96,11 +96,27 @@ export interface OsBuilder<Options = unknown> {
    * after it failed or was cancelled, and by `reap`. Left out: there is never anything.
    */
   clear?(things: readonly Json[], context: ClearContext): Promise<readonly Json[]>
+  /**
+   * Things of this builder's kind that lie about elsewhere, whoever's ledger they stand in or do not: each as `clear` takes
+   * it, with the id of the image it was made for. Left out: nobody can tell.
+   */
+  discover?(context: Context): Promise<readonly Discovered[]>
+}
+
+export interface Discovered {
+  /** Of the factory image; null: nobody can tell. */
+  readonly imageId: string | null
+  readonly thing: Json
 }
 
 export interface ClearContext extends Context {
   readonly buildLog: BuildLog
   readonly imageId: string
+  /**
+   * `reap`: somebody wants all of it gone, what is kept on purpose too; `again`: the job is begun anew. Default: it failed or
+   * was cancelled.
+   */
+  readonly why?: 'reap' | 'again'
 }
 
 export function defineOsBuilder<Options>(builder: OsBuilder<Options>): OsBuilder<Options> {

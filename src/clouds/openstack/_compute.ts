@@ -2,7 +2,6 @@
 import { Failure, isFailure } from '../../base/failure.ts'
 import { ask, askOnceOnly, askToDelete, type Asking, type Question } from './_ask.ts'
 import { asWire, listOf, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
-import { chooseMicroversion } from './_microversion.ts'
 import { toLine } from './_refusals.ts'
 import type {
   ComputeService,
@@ -14,16 +13,11 @@ import type {
   ServerDisk,
 } from './compute.ts'
 
-/** The newest whose changes are minded here. */
-const NEWEST_KNOWN = '2.93'
-
-export function openCompute(asking: Asking): ComputeService {
-  let version: Promise<string> | undefined
-  const microversion = () =>
-    (version ??= chooseMicroversion(asking, NEWEST_KNOWN).catch((error: unknown) => {
-      version = undefined
-      throw error
-    }))
+export function openCompute(
+  asking: Asking,
+  chooseVersion: (asking: Asking) => Promise<string>,
+): ComputeService {
+  const microversion = () => chooseVersion(asking)
   const headers = async () => {
     const spoken = await microversion()
     return {

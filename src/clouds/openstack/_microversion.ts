@@ -2,6 +2,9 @@ import { Failure } from '../../base/failure.ts'
 import { ask, type Asking } from './_ask.ts'
 import { asWire, listOf, textOr, type Wire } from './_fields.ts'
 
+/** The newest whose changes are minded in `_compute.ts`. */
+export const NEWEST_KNOWN = '2.93'
+
 /**
  * The newest microversion that we know and the service speaks, by what it says of itself at its root.
  * Source: the Compute API's version discovery; a service without microversions is a v2.1 of the first day.

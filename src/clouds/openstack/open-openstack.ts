@@ -9,7 +9,8 @@ import { openCompute } from './_compute.ts'
 import { openImageService } from './_image.ts'
 import { openNetwork } from './_network.ts'
 import { openVolume } from './_volume.ts'
-import type { OpenStack, OpenStackService } from './openstack.ts'
+import { chooseMicroversion, NEWEST_KNOWN } from './_microversion.ts'
+import type { OpenStack, OpenStackService, OpenStackServices } from './openstack.ts'
 
 export interface OpenStackOptions {
   /** Whom and where to ask; see `parseOsConfig`. */
@@ -44,23 +45,29 @@ export function openOpenStack(
     if (cloud.auth !== 'keystone' && service === 'image') return cloud.endpoint
     throw new Failure('ENDPOINT_UNKNOWN', `${name} has no ${service} service`)
   }
-  const askingOf = (service: OpenStackService): Asking => ({
+  const askingOf = (service: OpenStackService, signal: AbortSignal): Asking => ({
     http,
     name: `the ${service} service of ${name}`,
     endpoint: () => endpoint(service),
     token: async () =>
       keystone ? await keystone.token() : cloud.auth === 'admin_token' ? cloud.token : undefined,
     forgetToken: (token) => keystone?.forgetToken(token),
-    signal: context.signal,
+    signal,
     patience,
   })
 
-  return {
+  let version: Promise<string> | undefined
+  const microversion = (asking: Asking) =>
+    (version ??= chooseMicroversion(asking, NEWEST_KNOWN).catch((error: unknown) => {
+      version = undefined
+      throw error
+    }))
+  const during = (signal: AbortSignal): OpenStackServices => ({
     name,
-    compute: openCompute(askingOf('compute')),
-    image: openImageService(askingOf('image')),
-    network: openNetwork(askingOf('network')),
-    volume: openVolume(askingOf('block-storage')),
+    compute: openCompute(askingOf('compute', signal), microversion),
+    image: openImageService(askingOf('image', signal)),
+    network: openNetwork(askingOf('network', signal)),
+    volume: openVolume(askingOf('block-storage', signal)),
     has: async (service) => {
       try {
         await endpoint(service)
@@ -71,6 +78,10 @@ export function openOpenStack(
       }
     },
     projectId: async () => (await keystone?.facts())?.project?.id,
+  })
+  return {
+    ...during(context.signal),
+    during: (signal) => during(AbortSignal.any([context.signal, signal])),
     [Symbol.asyncDispose]: async () => {
       await keystone?.[Symbol.asyncDispose]()
       await http[Symbol.asyncDispose]()

@@ -13,7 +13,7 @@ import type { VolumeService } from './volume.ts'
 
 export type OpenStackService = 'compute' | 'image' | 'network' | 'block-storage'
 
-export interface OpenStack extends AsyncDisposable {
+export interface OpenStackServices {
   /** The cloud's name in clouds.yaml, or where its Keystone is: for people. */
   readonly name: string
   readonly compute: ComputeService
@@ -24,4 +24,10 @@ export interface OpenStack extends AsyncDisposable {
   has(service: OpenStackService): Promise<boolean>
   /** The id of the project that the token is for; undefined without Keystone. */
   projectId(): Promise<string | undefined>
+}
+
+/** The client, with its connections and its token. */
+export interface OpenStack extends OpenStackServices, AsyncDisposable {
+  /** The same services over the same connections, for work that ends when the signal is aborted. */
+  during(signal: AbortSignal): OpenStackServices
 }

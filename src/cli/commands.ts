@@ -80,6 +80,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/recipe.ts'),
   },
   {
+    name: 'tdl',
+    summary: 'check templates of Oz and Image Factory, or show them as recipes',
+    load: () => import('./commands/tdl.ts'),
+  },
+  {
     name: 'doctor',
     summary: 'say what this host can do and what it lacks',
     load: () => import('./commands/doctor.ts'),

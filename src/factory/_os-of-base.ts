@@ -21,6 +21,6 @@ const NAMES: Readonly<Record<string, string>> = { debian: 'Debian', ubuntu: 'Ubu
 /** Undefined without `base`. A release that is not known keeps its code name. */
 export function osOfBase(base: Recipe['base']): OsName | undefined {
   if (base === undefined) return undefined
-  const [distro, release] = [String(base['distro']), String(base['release'])]
+  const { distro, release } = base
   return { name: NAMES[distro] ?? distro, version: VERSIONS[release] ?? release, arch: 'x86_64' }
 }

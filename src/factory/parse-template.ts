@@ -1,17 +1,18 @@
 /** Reads what an image is to be made by: a TDL (XML) or a recipe (YAML), whichever it is by its content. */
 import { dirname, isAbsolute, relative, resolve } from 'node:path'
 import { Failure } from '../base/failure.ts'
-import { parseRecipe, type ReadResource } from '../recipes/parse-recipe.ts'
+import { GiB } from '../base/units.ts'
+import { type ParseOptions, parseRecipe, type ReadResource } from '../recipes/parse-recipe.ts'
 import { formatFault, resourceReader } from '../recipes/read-recipe.ts'
 import type { Recipe, RecipeFault } from '../recipes/recipe.ts'
 import type { Validator } from '../recipes/validator.ts'
 import { osOfBase } from './_os-of-base.ts'
 import type { GivenTemplate } from './factory.ts'
 import { parseTdl } from './tdl/parse-tdl.ts'
+import { secretsOf } from './tdl/secrets.ts'
 import type { Tdl } from './tdl/tdl.ts'
 import { toRecipeText } from './tdl/to-recipe.ts'
 import type { InstallPlan, Template } from './template.ts'
-import { GiB } from '../base/units.ts'
 
 export interface ParseTemplateOptions {
   readonly validators: ReadonlyMap<string, Validator>
@@ -38,63 +39,84 @@ export async function parseTemplate(
   given: GivenTemplate,
   options: ParseTemplateOptions,
 ): Promise<Template> {
-  const { text } = given
-  const readResource = readerOf(given, options.file)
-  const file = options.file ?? 'template'
-  if (!isTdl(text)) return fromRecipe(text, readRecipeText(text, file, readResource, options))
-  const { requireRootPassword } = options
-  const { tdl, faults } = parseTdl(text, { file, readResource, requireRootPassword })
-  if (!tdl) throw invalid('TEMPLATE_INVALID', file, faults)
-  const recipe = readRecipeText(toRecipeText(tdl), file, readResource, options)
-  return fromTdl(text, tdl, recipe)
+  const { template, faults } = inspectTemplate(given, options)
+  if (template) return template
+  const errors = faults.filter(({ severity }) => severity === 'error')
+  throw new Failure(
+    isTdl(given.text) ? 'TEMPLATE_INVALID' : 'RECIPE_INVALID',
+    errors.map(formatFault).join('\n'),
+    { details: { file: options.file ?? null, faults: errors } },
+  )
 }
 
-/** Files beside a template: those that came with it, and those in its directory if it has one. */
-export function readerOf({ files = {} }: GivenTemplate, file: string | undefined): ReadResource {
-  const directory = file === undefined ? undefined : dirname(resolve(file))
-  const fromDisk = directory === undefined ? undefined : resourceReader([directory])
-  return (name) => {
-    const given = Object.hasOwn(files, name) ? files[name] : undefined
-    if (given) return Buffer.from(given)
-    if (!fromDisk) throw new Error(`no file '${name}' was given with this template`)
-    return fromDisk(directory !== undefined && isAbsolute(name) ? relative(directory, name) : name)
+/** As `parseTemplate`, but gives the faults and warnings back instead of throwing them. */
+export function inspectTemplate(
+  given: GivenTemplate,
+  options: ParseTemplateOptions,
+): { readonly template: Template | undefined; readonly faults: readonly RecipeFault[] } {
+  if (isTdl(given.text)) return inspectTdl(given, options)
+  const { text } = given
+  const { recipe, faults } = parseRecipe(text, toRecipeOptions(given, options))
+  return { template: recipe && fromRecipe(text, recipe), faults }
+}
+
+/** As `inspectTemplate`, for what must be a TDL; and the recipe that it becomes, as YAML. */
+export function inspectTdl(
+  given: GivenTemplate,
+  options: ParseTemplateOptions,
+): {
+  readonly template: Template | undefined
+  readonly recipe?: string
+  readonly faults: readonly RecipeFault[]
+} {
+  const { text } = given
+  const { requireRootPassword } = options
+  const recipeOptions = toRecipeOptions(given, options)
+  const { tdl, faults } = parseTdl(text, { ...recipeOptions, requireRootPassword })
+  if (!tdl) return { template: undefined, faults }
+  const recipe = toRecipeText(tdl)
+  const made = parseRecipe(recipe, recipeOptions)
+  if (made.recipe) return { template: fromTdl(text, tdl, made.recipe), recipe, faults }
+  return { template: undefined, faults: [...faults, ...made.faults.map(asFaultOfTdl)] }
+}
+
+function toRecipeOptions(
+  given: GivenTemplate,
+  { file, validators }: ParseTemplateOptions,
+): ParseOptions {
+  return {
+    file: file ?? 'template',
+    resourceRoots: [],
+    validators,
+    readResource: readerOf(given, file),
   }
 }
 
-function readRecipeText(
-  text: string,
-  file: string,
-  readResource: ReadResource,
-  { validators }: ParseTemplateOptions,
-): Recipe {
-  const { recipe, faults } = parseRecipe(text, {
-    file,
-    resourceRoots: [],
-    validators,
-    readResource,
-  })
-  if (!recipe) throw invalid('RECIPE_INVALID', file, faults)
-  return recipe
+/** What is wrong with the recipe that a TDL became: where that stands means nothing to its author. */
+function asFaultOfTdl({ severity, place, message }: RecipeFault): RecipeFault {
+  const begin = { file: place.file, line: 1, column: 1 }
+  return { severity, place: begin, message: `as a recipe, this template is wrong: ${message}` }
 }
 
-function invalid(
-  code: 'RECIPE_INVALID' | 'TEMPLATE_INVALID',
-  file: string,
-  faults: readonly RecipeFault[],
-): Failure {
-  const errors = faults.filter(({ severity }) => severity === 'error')
-  return new Failure(code, errors.map(formatFault).join('\n'), {
-    details: { file, faults: errors },
-  })
+/** Files beside a template: those that came with it, and those in its directory if it has one. */
+function readerOf({ files = {} }: GivenTemplate, file: string | undefined): ReadResource {
+  const directory = file === undefined ? undefined : dirname(resolve(file))
+  return (name) => {
+    const given = Object.hasOwn(files, name) ? files[name] : undefined
+    if (given) return Buffer.from(given)
+    if (directory === undefined) throw new Error(`no file '${name}' was given with this template`)
+    return resourceReader([directory])(isAbsolute(name) ? relative(directory, name) : name)
+  }
 }
 
 function fromRecipe(text: string, recipe: Recipe): Template {
+  const { name, description, base } = recipe
   return {
     kind: 'recipe',
     text,
-    name: recipe.name,
-    description: recipe.description,
-    os: osOfBase(recipe.base),
+    name,
+    description,
+    os: osOfBase(base),
     install: undefined,
     recipe,
     icicleCommand: null,
@@ -103,33 +125,27 @@ function fromRecipe(text: string, recipe: Recipe): Template {
 }
 
 function fromTdl(text: string, tdl: Tdl, recipe: Recipe): Template {
+  const { name, description, os, icicleCommand } = tdl
   return {
     kind: 'tdl',
     text,
-    name: tdl.name,
-    description: tdl.description,
-    os: tdl.os,
+    name,
+    description,
+    os,
     install: toInstallPlan(tdl),
     recipe,
-    icicleCommand: tdl.icicleCommand,
+    icicleCommand,
     secrets: secretsOf(tdl),
   }
 }
 
 function toInstallPlan(tdl: Tdl): InstallPlan {
-  const { install: source, diskSize, rootPassword, productKey, kernelParameters } = tdl
+  const { install, diskSize, rootPassword, productKey, kernelParameters } = tdl
   return {
-    source,
+    source: install,
     diskSize: diskSize ?? DEFAULT_DISK,
     rootPassword,
     productKey,
     kernelParameters,
   }
-}
-
-/** Passwords and keys, those in addresses too. */
-export function secretsOf(tdl: Tdl): readonly string[] {
-  const addresses = JSON.stringify(tdl).matchAll(/[a-z]+:\/\/[^/\s"@:]*:([^/\s"@]+)@/gi)
-  const found = [tdl.rootPassword, tdl.productKey, ...[...addresses].map(([, secret]) => secret)]
-  return [...new Set(found.flatMap((secret) => secret || []))]
 }

@@ -1,6 +1,6 @@
 import { builtinValidators, validatorMap } from '../../app/builtin.ts'
-import { EXIT } from '../../base/failure.ts'
 import type { Command } from 'commander'
+import { tellFaults } from '../_faults.ts'
 import type { CommandModule, OpenCli } from '../cli.ts'
 
 /** `ingot recipe check|show|schema`: everything about recipes that needs no image. */
@@ -27,20 +27,11 @@ function defineCheck(command: Command, openCli: OpenCli): void {
     .exitOverride()
     .action(async (files: string[], { strict }: { strict?: boolean }) => {
       const cli = openCli(command)
-      const { formatFault, inspectRecipe } = await import('../../recipes/read-recipe.ts')
+      const { inspectRecipe } = await import('../../recipes/read-recipe.ts')
       const validators = validatorMap()
       const inspected = await Promise.all(files.map((file) => inspectRecipe(file, { validators })))
       const faults = inspected.flatMap((one) => one.faults)
-      const errors = faults.filter(({ severity }) => severity === 'error').length
-      if (cli.json) cli.print(JSON.stringify({ files, faults }))
-      else if (faults.length > 0) cli.print(faults.map(formatFault).join('\n'))
-      const warnings = faults.length - errors
-      cli.say(
-        faults.length === 0
-          ? `${files.join(', ')}: no faults`
-          : `${errors} error${errors === 1 ? '' : 's'}, ${warnings} warning${warnings === 1 ? '' : 's'}`,
-      )
-      cli.exit(errors > 0 || (strict && warnings > 0) ? EXIT.wrongUse : EXIT.done)
+      cli.exit(tellFaults(cli, files, faults, strict))
     })
 }
 

@@ -1,6 +1,7 @@
 /** Rules of a TDL that no grammar can tell. Source: Oz holds them when it has read a template that is valid. */
 import { attributeOf, type Faults, textOf } from './_check.ts'
 import { findAll, findOne, nameOf, textAt } from './_elements.ts'
+import { isDebianLike } from './_systems.ts'
 import { show } from './_text-rules.ts'
 import type { XmlElement } from './_xml.ts'
 
@@ -22,7 +23,8 @@ export function checkRules(
       faults.error(directory.place, 'a directory cannot be had over the web; name its files')
   for (const list of ['precommands', 'commands'])
     checkPositions(findAll(template, list, 'command'), faults)
-  checkRepositories(template, faults)
+  const osName = textAt(template, 'os', 'name') ?? ''
+  checkRepositories(findAll(template, 'repositories', 'repository'), osName, faults)
   warnOfTwins(findAll(template, 'files', 'file'), faults)
 }
 
@@ -39,16 +41,13 @@ function checkHost(element: XmlElement, who: string, faults: Faults): void {
     )
 }
 
-const DEBIAN = /^(debian|ubuntu)/i
-
-/** Whether sources of packages are lines of sources.list. */
-export function isDebianLike(template: XmlElement): boolean {
-  return DEBIAN.test(textAt(template, 'os', 'name') ?? '')
-}
-
-function checkRepositories(template: XmlElement, faults: Faults): void {
-  const repositories = findAll(template, 'repositories', 'repository')
-  const isDebian = isDebianLike(template)
+/** Where packages come from is an address, or for Debian a line of sources.list. */
+export function checkRepositories(
+  repositories: readonly XmlElement[],
+  osName: string,
+  faults: Faults,
+): void {
+  const isDebian = isDebianLike(osName)
   for (const url of repositories.flatMap((repository) => findAll(repository, 'url'))) {
     checkHost(url, 'programs', faults)
     const text = textOf(url)

@@ -31,6 +31,8 @@ export function guardXml(text: string): XmlProblem | undefined {
       offset: 0,
       message: `wanted at most ${MAX_TEMPLATE} characters, found ${text.length}`,
     }
+  if (!text.trimStart().startsWith('<'))
+    return { offset: 0, message: 'wanted XML, which begins with <template>' }
   const strange = text.search(NOT_XML)
   if (strange >= 0)
     return {

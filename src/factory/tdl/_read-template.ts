@@ -1,6 +1,6 @@
 /** What a template without faults says. */
 import type { InstallSource, OsName } from '../template.ts'
-import { attributeOf, type Faults, textOf } from './_check.ts'
+import { attributeOf, type Faults } from './_check.ts'
 import { findAll, findOne, nameOf, textAt } from './_elements.ts'
 import { readContent } from './_read-content.ts'
 import { BOOLEANS, parseDiskSize, toGuestPath } from './_text-rules.ts'

@@ -1,6 +1,6 @@
 /** Rules of the texts in a TDL. Each says why a text will not do, or nothing if it will. */
 import { posix } from 'node:path'
-import { GiB, KiB, TiB } from '../../base/units.ts'
+import { GiB, KiB, MiB, TiB } from '../../base/units.ts'
 
 export type TextRule = (text: string) => string | undefined
 
@@ -9,7 +9,10 @@ const MAX_SHOWN = 60
 
 /** A text as messages show it: quoted, and not too long. */
 export function show(text: string): string {
-  const quoted = JSON.stringify(text)
+  const quoted = JSON.stringify(text).replaceAll(
+    /[\x7f-\x9f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16)}`,
+  )
   return quoted.length > MAX_SHOWN ? `${quoted.slice(0, MAX_SHOWN - 1)}…` : quoted
 }
 
@@ -89,6 +92,19 @@ export function parseDiskSize(text: string): number | undefined {
       ? { G: GiB, T: TiB }[bare]
       : (binary ? KiB : 1000) ** ('KMGTPEZY'.indexOf(letter) + 1)
   return Number(digits) * (factor ?? GiB)
+}
+
+/** A size as a template has it, in the largest unit that divides it. */
+export function toDiskSizeText(size: number): string {
+  const units = [
+    ['TiB', TiB],
+    ['GiB', GiB],
+    ['MiB', MiB],
+    ['KiB', KiB],
+    ['KB', 1000],
+  ] as const
+  const [name, unit] = units.find(([, each]) => size % each === 0) ?? ['KiB', KiB]
+  return `${Math.ceil(size / unit)}${name}`
 }
 
 export const isSize: TextRule = (text) => {

@@ -57,11 +57,11 @@ function stop(_level: unknown, message: string): never {
 }
 
 function toFault(error: unknown, file: string): RecipeFault {
-  const locator: unknown = error instanceof ParseError ? error.locator : undefined
+  const locator = error instanceof ParseError ? (error.locator as Located | undefined) : undefined
   const reason = error === undefined ? 'no element' : (messageOf(error).split('\n')[0] ?? '')
   return {
     severity: 'error',
-    place: placeOf((locator ?? {}) as Located, file),
+    place: placeOf(locator ?? {}, file),
     message: `this is no well-formed XML: ${reason.length > MAX_REASON ? `${reason.slice(0, MAX_REASON)}…` : reason}`,
   }
 }

@@ -4,6 +4,7 @@
  */
 import { Document, isScalar, visit } from 'yaml'
 import { asLiteral } from '../../recipes/template.ts'
+import { installerOf, isDebianLike } from './_systems.ts'
 import type { Tdl, TdlCommand, TdlContent, TdlFile, TdlRepository } from './tdl.ts'
 
 type Step = Readonly<Record<string, unknown>>
@@ -64,17 +65,8 @@ function toRepository(repository: TdlRepository, name: string): Step {
 /** What the validator `package` can look up; the rest (groups, files, patterns) only a package manager knows. */
 const PLAIN_PACKAGE = /^[A-Za-z0-9_][A-Za-z0-9_.+:~-]*$/
 
-/** The command by which a system installs anything else. */
-function installerOf(osName: string): string {
-  if (/^(debian|ubuntu)/i.test(osName))
-    return 'apt-get -q -y update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --'
-  return /suse|^sle/i.test(osName)
-    ? 'zypper --non-interactive install --'
-    : '"$(command -v dnf || command -v yum)" -y install'
-}
-
 export function toPackageSteps(names: readonly string[], osName: string): readonly Step[] {
-  const isDebian = /^(debian|ubuntu)/i.test(osName)
+  const isDebian = isDebianLike(osName)
   const plain: unknown[] = []
   const other: string[] = []
   for (const name of names) {

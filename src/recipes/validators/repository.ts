@@ -170,8 +170,16 @@ function toFiles(options: RepositoryOptions, scene: Scene): RepositoryFile[] {
     throw new Failure('STEP_FAILED', `a line of sources.list is for apt, not for '${distro}'`)
   }
   if (family === 'debian') return toAptFiles(name, options, scene)
-  if (family === 'redhat') return toRpmFiles(name, options, '/etc/yum.repos.d', '')
-  if (family === 'suse') return toRpmFiles(name, options, '/etc/zypp/repos.d', 'autorefresh=1\n')
+  const { verify_tls: verify = true } = options
+  if (family === 'redhat')
+    return toRpmFiles(name, options, '/etc/yum.repos.d', verify ? '' : 'sslverify=0\n')
+  if (family === 'suse')
+    return toRpmFiles(
+      name,
+      verify ? options : unverified(options),
+      '/etc/zypp/repos.d',
+      'autorefresh=1\n',
+    )
   throw new Failure('DISTRO_UNKNOWN', `Ingot cannot describe a repository for '${distro}'`)
 }
 
@@ -214,6 +222,12 @@ function toAptFiles(name: string, options: RepositoryOptions, scene: Scene): Rep
   ]
 }
 
+/** Source: zypper(8), "Repository URIs". */
+function unverified(options: RepositoryOptions): RepositoryOptions {
+  const { url = '' } = options
+  return { ...options, url: `${url}${url.includes('?') ? '&' : '?'}ssl_verify=no` }
+}
+
 /** Source: dnf.conf(5), "REPO OPTIONS"; zypper reads the same. */
 function toRpmFiles(
   name: string,
@@ -227,8 +241,7 @@ function toRpmFiles(
   const check = key
     ? `gpgcheck=1\ngpgkey=file://${keyPath}\n`
     : `gpgcheck=${options.guest_keys ? 1 : 0}\n`
-  const tls = options.verify_tls === false ? 'sslverify=0\n' : ''
-  const text = `[${name}]\nname=${title}\nbaseurl=${url}\nenabled=1\n${more}${check}${tls}`
+  const text = `[${name}]\nname=${title}\nbaseurl=${url}\nenabled=1\n${more}${check}`
   return [
     { path: `${directory}/${name}.repo`, content: Buffer.from(text) },
     ...(key || absent ? [{ path: keyPath, content: key ?? Buffer.alloc(0) }] : []),

@@ -2,9 +2,10 @@
  * A small S3 server in this process, of the strict and old kind: it checks every signature, MD5 and digest,
  * knows no newer check sums, and holds multipart uploads to their rules. Buckets are addressed by path.
  */
-import { createHash, createHmac, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { md5Of, sendBytes, type Trouble } from './_fake-objects.ts'
+import { signatureFault } from './_signature-4.ts'
 import { endServer, listen } from './listen.ts'
 
 export interface FakeS3 extends AsyncDisposable {
@@ -16,6 +17,8 @@ export interface FakeS3 extends AsyncDisposable {
   /** Names of objects, and of uploads that were neither completed nor aborted. */
   objects(bucket: string): string[]
   uploads(bucket: string): string[]
+  /** What an object holds. */
+  content(bucket: string, key: string): Buffer | undefined
   /** What goes wrong from now on. */
   readonly trouble: Trouble
 }
@@ -76,7 +79,8 @@ export async function openFakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
       trouble.failNext--
       throw new Refusal(503, 'SlowDown', 'Please reduce your request rate.')
     }
-    checkSignature(request, body, keys)
+    const fault = signatureFault(request, body, { ...keys, region: REGION, service: 's3' })
+    if (fault !== undefined) throw new Refusal(fault.status, fault.name)
     checkContent(request, body)
     const { pathname, searchParams: query } = new URL(request.url ?? '', 'http://s3')
     const [, name = '', ...rest] = pathname.split('/').map(decodeURIComponent)
@@ -209,6 +213,7 @@ export async function openFakeS3(options: FakeS3Options = {}): Promise<FakeS3> {
     trouble,
     objects: (name) => [...(buckets.get(name)?.objects.keys() ?? [])],
     uploads: (name) => [...(buckets.get(name)?.uploads.values() ?? [])].map(({ key }) => key),
+    content: (name, key) => buckets.get(name)?.objects.get(key)?.bytes,
     [Symbol.asyncDispose]: () => endServer(server),
   }
 }
@@ -236,49 +241,6 @@ function joinParts(upload: Upload, list: string, minPart: number): Buffer {
   return Buffer.concat(parts)
 }
 
-/** Source: "Signature Version 4", the Authorization header; the path of S3 is not encoded once more. */
-function checkSignature(
-  request: IncomingMessage,
-  body: Buffer,
-  keys: { accessKey: string; secretKey: string },
-): void {
-  const parsed =
-    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
-      request.headers.authorization ?? '',
-    )
-  if (!parsed) throw new Refusal(403, 'AccessDenied')
-  const [, accessKey, day = '', region = '', signedHeaders = '', signature] = parsed
-  if (accessKey !== keys.accessKey) throw new Refusal(403, 'InvalidAccessKeyId')
-  if (region !== REGION) throw new Refusal(400, 'AuthorizationHeaderMalformed')
-  const time = String(request.headers['x-amz-date'])
-  const content = String(request.headers['x-amz-content-sha256'])
-  if (content !== 'UNSIGNED-PAYLOAD' && content !== sha256(body))
-    throw new Refusal(400, 'XAmzContentSHA256Mismatch')
-  const [path = '', query = ''] = (request.url ?? '').split('?')
-  const canonical = [
-    request.method,
-    path,
-    query
-      .split('&')
-      .filter((pair) => pair !== '')
-      .map((pair) => (pair.includes('=') ? pair : `${pair}=`))
-      .toSorted()
-      .join('&'),
-    ...signedHeaders.split(';').map((name) => `${name}:${String(request.headers[name]).trim()}`),
-    '',
-    signedHeaders,
-    content,
-  ].join('\n')
-  const scope = `${day}/${region}/s3/aws4_request`
-  const toSign = ['AWS4-HMAC-SHA256', time, scope, sha256(canonical)].join('\n')
-  const key = [day, region, 's3', 'aws4_request'].reduce(
-    (key, word) => createHmac('sha256', key).update(word).digest(),
-    Buffer.from(`AWS4${keys.secretKey}`),
-  )
-  if (createHmac('sha256', key).update(toSign).digest('hex') !== signature)
-    throw new Refusal(403, 'SignatureDoesNotMatch')
-}
-
 function checkContent({ headers }: IncomingMessage, body: Buffer): void {
   const md5 = headers['content-md5']
   if (md5 !== undefined && md5 !== Buffer.from(md5Of(body), 'hex').toString('base64'))
@@ -288,10 +250,6 @@ function checkContent({ headers }: IncomingMessage, body: Buffer): void {
   )
   if (isNewer || headers['content-encoding'] === 'aws-chunked')
     throw new Refusal(501, 'NotImplemented', 'this server knows no newer check sums')
-}
-
-function sha256(bytes: Buffer | string): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {

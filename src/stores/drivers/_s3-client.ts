@@ -14,6 +14,7 @@ export interface S3Options {
   readonly create_bucket?: boolean
   readonly access_key: string
   readonly secret_key: string
+  readonly session_token?: string
   readonly path_style?: boolean
   readonly prefix?: string
   readonly part_size?: number
@@ -31,13 +32,17 @@ export async function openS3Client(
   options: S3Options,
 ): Promise<{ library: S3Library; client: S3Client }> {
   const library = await import('@aws-sdk/client-s3')
-  const { endpoint, access_key: accessKeyId, secret_key: secretAccessKey } = options
+  const { endpoint, access_key, secret_key, session_token } = options
   const agent = { keepAlive: true, maxSockets: CONNECTIONS }
   const client = new library.S3Client({
     region: options.region ?? 'us-east-1',
     ...(endpoint !== undefined && { endpoint }),
     forcePathStyle: options.path_style ?? true,
-    credentials: { accessKeyId, secretAccessKey },
+    credentials: {
+      accessKeyId: access_key,
+      secretAccessKey: secret_key,
+      ...(session_token !== undefined && { sessionToken: session_token }),
+    },
     maxAttempts: ATTEMPTS,
     // Many servers refuse the newer headers of check sums; each part has its Content-MD5.
     requestChecksumCalculation: 'WHEN_REQUIRED',

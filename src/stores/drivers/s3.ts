@@ -34,6 +34,9 @@ export const s3Driver = defineStoreDriver({
       ),
       access_key: Type.String({ description: 'id of the key' }),
       secret_key: Type.String({ description: 'the key', secret: true }),
+      session_token: Type.Optional(
+        Type.String({ description: 'of temporary credentials', secret: true }),
+      ),
       path_style: Type.Optional(
         Type.Boolean({ description: 'name the bucket in the path, not in the host; default true' }),
       ),

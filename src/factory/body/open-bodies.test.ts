@@ -54,7 +54,6 @@ async function storeTiny(documents = {}) {
     template,
     documents,
     job,
-    tell: () => {},
   }
   return { imageId, requester, job, written, facts: await bodies.store(order) }
 }
@@ -115,7 +114,6 @@ describe('bodies of factory images', () => {
       template,
       documents: {},
       job,
-      tell: () => {},
     })
     assert.deepEqual(Object.keys(documents), ['manifest'])
     assert.match(written.events.join('\n'), /what is in the disk is not told: /)

@@ -4,6 +4,7 @@ import type { Bodies, BodyFacts, StoredDisk } from '../factory-parts.ts'
 import type { Template } from '../template.ts'
 import { describeBody, isComplete } from './_describe-body.ts'
 import { fitImage } from './_fit-image.ts'
+import { tellingBytes } from './_told.ts'
 import { bodyOf, type BodyParts } from './body.ts'
 import { openBody } from './open-body.ts'
 import { openDiskArtifact } from './open-disk-artifact.ts'
@@ -52,8 +53,9 @@ export function openBodies(parts: BodiesParts): Bodies {
 }
 
 async function storeDisk(parts: BodiesParts, disk: StoredDisk): Promise<BodyFacts> {
-  const { imageId, name, path, format, requester, tell, template, documents: given, job } = disk
+  const { imageId, name, path, format, requester, template, documents: given, job } = disk
   const { signal } = job.context
+  const tell = tellingBytes('store', job.context)
   await storeBody(parts, { imageId, name, path, format, requester, signal, tell })
   await using body = await openBody(parts, imageId, signal)
   const { builder, target, parameters } = job.image

@@ -27,8 +27,15 @@ export interface ClientHttp extends AsyncDisposable {
   send(ask: Ask): Promise<IncomingMessage>
 }
 
+/** What a refusal is to us, by its status and its text. */
+export type ReadRefusal = (status: number, text: string) => Failure
+
 /** HTTP to an image service, with its tokens, and its refusals as failures of ours. */
-export function openClientHttp(options: ClientOptions, { signal }: Context): ClientHttp {
+export function openClientHttp(
+  options: ClientOptions,
+  { signal }: Context,
+  readRefusal: ReadRefusal = refusalByStatus,
+): ClientHttp {
   const base = options.endpoint.replace(/\/+(v2(\.\d+)?\/*)?$/, '')
   const secure = base.startsWith('https:')
   const agent = secure
@@ -76,10 +83,10 @@ export function openClientHttp(options: ClientOptions, { signal }: Context): Cli
     const token = await options.token?.()
     const response = await once(ask, token)
     if (response.statusCode !== 401 || token === undefined || ask.data !== undefined)
-      return await checked(response)
+      return await checked(response, readRefusal)
     response.destroy()
     options.forgetToken?.(token)
-    return await checked(await once(ask, await options.token?.()))
+    return await checked(await once(ask, await options.token?.()), readRefusal)
   }
 
   return { base, send, [Symbol.asyncDispose]: async () => agent.destroy() }
@@ -102,12 +109,19 @@ export async function* wholeBody(
 }
 
 /** The answer, unless it is a refusal: then what the server said, as a failure of ours. */
-async function checked(response: IncomingMessage): Promise<IncomingMessage> {
+async function checked(
+  response: IncomingMessage,
+  readRefusal: ReadRefusal,
+): Promise<IncomingMessage> {
   const { statusCode = 0 } = response
   if (statusCode < 300) return response
-  const text = (await readAll(response)).toString('utf8')
-  throw new Failure(codeOf(statusCode), messageIn(text) || `the server answers ${statusCode}`, {
-    details: { status: statusCode },
+  throw readRefusal(statusCode, (await readAll(response)).toString('utf8'))
+}
+
+/** Of any image service: the kind by the status, the message as it comes. */
+export function refusalByStatus(status: number, text: string): Failure {
+  return new Failure(codeOf(status), messageIn(text) || `the server answers ${status}`, {
+    details: { status },
   })
 }
 

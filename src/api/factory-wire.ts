@@ -169,6 +169,8 @@ export interface WireOrder {
   readonly definition?: unknown
   readonly credentials?: unknown
   readonly parameters?: object | undefined
+  /** As Image Factory takes orders: unknown parameters are left alone, a template with faults makes an image that FAILED. */
+  readonly lenient?: boolean
 }
 
 export function toWireBuild(image: ToldImage): WireBuild {

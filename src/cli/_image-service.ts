@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { ImageClient } from '../api/client.ts'
-import { openstackFromEnvironment } from '../app/config.ts'
+import type { ClientOptions, ImageClient } from '../api/client.ts'
+import { type Config, openstackFromEnvironment } from '../app/config.ts'
 import type { Cli } from './cli.ts'
 
 /** Which service is meant. */
@@ -25,6 +25,9 @@ export function addServiceOptions(command: Command): Command {
     .option('--local', 'the embedded service, whatever OS_… variables say')
 }
 
+/** The way to a service: where it is, and by what token. */
+export type ServiceAccess = ClientOptions & AsyncDisposable
+
 /**
  * A client of the image service that is meant: of a cloud, if `--os-cloud` or the environment (`OS_CLOUD`,
  * `OS_AUTH_URL`) names one, as OpenStack's own clients read them; else of the embedded one, which
@@ -34,19 +37,25 @@ export async function openImageService(flags: ServiceFlags, cli: Cli): Promise<I
   const { openImageClient } = await import('../api/client.ts')
   if (flags.endpoint !== undefined)
     return openImageClient({ endpoint: flags.endpoint }, cli.context)
-  const environment = flags.local ? {} : openstackFromEnvironment()
-  const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
-  if (flags.osCloud !== undefined || names.some((name) => environment[name] !== undefined))
-    return await (
-      await import('./_cloud-client.ts')
-    ).openCloudClient(flags.osCloud, environment, cli)
-  return await openEmbedded(cli)
+  await using opened = new AsyncDisposableStack()
+  const access = opened.use(await openAccess(flags, cli))
+  const client = opened.use(openImageClient(access, cli.context))
+  const closing = opened.move()
+  return { ...client, [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
-/** The embedded service in this process, and a client that speaks to it over a socket file of its own. */
-async function openEmbedded(cli: Cli): Promise<ImageClient> {
-  const [{ openImageClient }, { openService }, { createServer }] = await Promise.all([
-    import('../api/client.ts'),
+async function openAccess(flags: ServiceFlags, cli: Cli): Promise<ServiceAccess> {
+  const environment = flags.local ? {} : openstackFromEnvironment()
+  const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
+  if (flags.osCloud === undefined && names.every((name) => environment[name] === undefined))
+    return await openEmbedded(cli)
+  const { openCloudAccess } = await import('./_cloud-client.ts')
+  return await openCloudAccess(flags.osCloud, environment, cli)
+}
+
+/** The embedded service in this process, to be spoken to over a socket file of its own. */
+export async function openEmbedded(cli: Cli): Promise<ServiceAccess> {
+  const [{ openService }, { createServer }] = await Promise.all([
     import('../app/open-service.ts'),
     import('../http/server.ts'),
   ])
@@ -55,18 +64,21 @@ async function openEmbedded(cli: Cli): Promise<ImageClient> {
   // Ctrl-C ends what the client asks for; the service lives until that is put in order.
   const context = { ...cli.context, signal: new AbortController().signal, progress: () => {} }
   // Whoever runs the command owns the directory: no token says more than that.
-  const service = opened.use(
-    await openService({ ...config, auth: { mode: 'none' } }, context, { role: 'command' }),
-  )
+  const service = opened.use(await openService(withoutAuth(config), context, { role: 'command' }))
   const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
   opened.defer(async () => await rm(directory, { recursive: true, force: true }))
   const socketPath = join(directory, 'socket')
   const server = createServer(service)
   opened.defer(async () => await server.close())
   await server.listen({ path: socketPath })
-  const client = opened.use(
-    openImageClient({ endpoint: 'http://localhost', socketPath }, cli.context),
-  )
   const closing = opened.move()
-  return { ...client, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return {
+    endpoint: 'http://localhost',
+    socketPath,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
+}
+
+function withoutAuth(config: Config): Config {
+  return { ...config, auth: { mode: 'none' }, factory: { ...config.factory, oauth_clients: {} } }
 }

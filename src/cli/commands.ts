@@ -55,6 +55,11 @@ export const COMMANDS: readonly Entry[] = [
     load: () => import('./commands/image.ts'),
   },
   {
+    name: 'factory',
+    summary: 'build base images, fit them to clouds, and push them there',
+    load: () => import('./commands/factory.ts'),
+  },
+  {
     name: 'token',
     summary: 'make a token for those who call the image service',
     load: () => import('./commands/token.ts'),
@@ -98,6 +103,11 @@ export const COMMANDS: readonly Entry[] = [
     name: 'completion',
     summary: 'print shell completions for bash, zsh or fish',
     load: () => import('./commands/completion.ts'),
+  },
+  {
+    name: 'imagefactory',
+    summary: 'the command line of Image Factory',
+    load: () => import('./commands/imagefactory.ts'),
   },
   {
     name: 'sahara-image-pack',

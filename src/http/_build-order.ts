@@ -41,6 +41,12 @@ export const orderSchema = Type.Object(
         description: 'options of the builder or target; callbacks: addresses that are told',
       }),
     ),
+    lenient: Type.Optional(
+      Type.Boolean({
+        description:
+          'as Image Factory: unknown parameters are left alone, a template with faults makes an image that FAILED',
+      }),
+    ),
   },
   strict,
 )
@@ -53,7 +59,8 @@ type Order = Static<typeof orderSchema>
 export async function placeOrder(visit: Visit): Promise<FactoryImage> {
   const order = await readShape(visit, orderSchema, MAX_ORDER)
   const { factory } = visit.service
-  const { type, builder, target, provider, definition, credentials, parent_id: parentId } = order
+  const { type, builder, target, provider, definition, credentials, lenient = false } = order
+  const { parent_id: parentId } = order
   const parameters = (order.parameters ?? {}) as JsonObject // it was read as JSON
   checkFields(order)
   checkDaring(visit, { provider, definition, credentials, builder, parameters })
@@ -62,7 +69,8 @@ export async function placeOrder(visit: Visit): Promise<FactoryImage> {
   const common = {
     requester: requesterOf(visit),
     parameters,
-    unknownParameters: 'refuse',
+    unknownParameters: lenient ? 'tell' : 'refuse',
+    invalidTemplate: lenient ? 'fail' : 'refuse',
     builder,
   } as const
   if (type === 'base' && template !== undefined)

@@ -93,7 +93,8 @@ export function checkDaring(visit: Visit, order: Daring): void {
   const target = { project_id: projectId, owner: projectId }
   const { provider = '', definition, credentials, builder, parameters } = order
   const isDefined = definition !== undefined || /^[\s@]*[{<]/.test(provider) // Image Factory's takes its place
-  const goesAnywhere = 'endpoint' in parameters && (builder ?? 'remote') === 'remote'
+  const named = builder ?? parameters['builder'] ?? 'remote'
+  const goesAnywhere = 'endpoint' in parameters && named === 'remote'
   if (isDefined || credentials !== undefined || goesAnywhere)
     checkAllowed(visit, 'factory_given_provider', target)
   if (parameters['trusted'] !== undefined) checkAllowed(visit, 'factory_trusted', target)

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import type { ImageClient, WireImage, WireTask } from '../../api/client.ts'
+import type { ImageClient, UploadData, WireImage, WireTask } from '../../api/client.ts'
 import { asFileFailure, Failure } from '../../base/failure.ts'
 import { MiB } from '../../base/units.ts'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -14,10 +14,21 @@ export async function uploadFile(
   options: { readonly store?: string | undefined },
   context: Context,
 ): Promise<void> {
+  await withUploadOf(path, context, async (data) => {
+    await client.upload(id, to, { ...options, ...data })
+  })
+}
+
+/** Opens a file, or standard input (`-`), to be sent; what goes is told as progress. */
+export async function withUploadOf<T>(
+  path: string,
+  context: Context,
+  send: (data: UploadData) => Promise<T>,
+): Promise<T> {
   if (path === '-') {
     const stream = counted(process.stdin, undefined, context)
     try {
-      return await client.upload(id, to, { ...options, size: undefined, stream })
+      return await send({ size: undefined, stream })
     } finally {
       process.stdin.destroy() // one that is silent would keep us alive
     }
@@ -28,7 +39,7 @@ export async function uploadFile(
   try {
     const { size } = await file.stat()
     const stream = file.createReadStream({ highWaterMark: MiB, autoClose: false })
-    await client.upload(id, to, { ...options, size, stream: counted(stream, size, context) })
+    return await send({ size, stream: counted(stream, size, context) })
   } finally {
     await file.close()
   }

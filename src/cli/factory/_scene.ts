@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises'
+import type { Command } from 'commander'
+import type { FactoryClient } from '../../api/factory-client.ts'
+import type { ClientOptions } from '../../api/client.ts'
+import { asFileFailure, Failure } from '../../base/failure.ts'
+import { openEmbedded, type ServiceAccess } from '../_image-service.ts'
+import type { Cli, OpenCli } from '../cli.ts'
+
+/** Which factory is meant. */
+export interface FactoryFlags {
+  readonly dataDir?: string
+  readonly endpoint?: string
+  readonly osCloud?: string
+  readonly tokenFile?: string
+}
+
+/** What a subcommand works with. */
+export interface Scene {
+  readonly cli: Cli
+  readonly client: FactoryClient
+  /** The same, but Ctrl-C does not end what it asks for: to put in order what was begun. */
+  readonly lasting: FactoryClient
+  /** The work is done in this process, and only as long as it lives. */
+  readonly embedded: boolean
+}
+
+/** Adds one subcommand of `ingot factory`. */
+export type DefineFactoryCommand = (factory: Command, openCli: OpenCli) => void
+
+/** A subcommand with what all of them have: the flags that name the factory. */
+export function subcommand(factory: Command, name: string, summary: string): Command {
+  return addFactoryOptions(factory.command(name).description(summary).exitOverride())
+}
+
+export function addFactoryOptions(command: Command): Command {
+  return command
+    .option('--data-dir <directory>', 'the embedded service’s directory (see `ingot config show`)')
+    .option('--endpoint <url>', 'an Ingot elsewhere, instead of the embedded service')
+    .option('--token-file <file>', 'what it wants for a token')
+    .option('--os-cloud <name>', 'the Ingot that is the image service of a cloud of clouds.yaml')
+}
+
+/** Opens the factory that the flags name, for as long as `work` takes. */
+export async function withFactory(
+  factory: Command,
+  openCli: OpenCli,
+  flags: FactoryFlags,
+  work: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await withFactoryOf(openCli(factory, { data_dir: flags.dataDir }), flags, work)
+}
+
+export async function withFactoryOf(
+  cli: Cli,
+  flags: FactoryFlags,
+  work: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  const { openFactoryClient } = await import('../../api/factory-client.ts')
+  const embedded = flags.endpoint === undefined && flags.osCloud === undefined
+  await using access = embedded ? await openEmbedded(cli) : await openElsewhere(flags, cli)
+  await using client = openFactoryClient(access, cli.context)
+  const untold = { ...cli.context, signal: new AbortController().signal }
+  await using lasting = openFactoryClient(access, untold)
+  await work({ cli, client, lasting, embedded })
+}
+
+/** Variables of OpenStack are not looked at: builders and targets that build and push there do that. */
+async function openElsewhere(
+  { endpoint, osCloud, tokenFile }: FactoryFlags,
+  cli: Cli,
+): Promise<ServiceAccess> {
+  if (osCloud !== undefined) {
+    const { openCloudAccess } = await import('../_cloud-client.ts')
+    return await openCloudAccess(osCloud, {}, cli)
+  }
+  if (endpoint === undefined) throw new Failure('USAGE', 'no endpoint')
+  const token = tokenFile === undefined ? undefined : await readToken(tokenFile)
+  const options: ClientOptions = { endpoint, token: async () => token }
+  return { ...options, [Symbol.asyncDispose]: async () => {} }
+}
+
+async function readToken(file: string): Promise<string> {
+  return (await readText(file)).trim()
+}
+
+/** Fails with FILE_NOT_FOUND, FILE_UNREADABLE. */
+export async function readText(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    throw asFileFailure(error, path)
+  })
+}

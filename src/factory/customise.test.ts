@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../base/process.ts'
-import { buildJob, templateOf, type TestBuild } from '../testing/build-job.ts'
+import { writtenBuild, templateOf, type TestBuild } from '../testing/written-build.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { type Sshd, startSshd, whyNoSshd } from '../testing/sshd.ts'
 import { tempDir } from '../testing/temp-dir.ts'
@@ -41,7 +41,7 @@ describe('a guest that is customised over SSH', { skip }, () => {
   ) => {
     const workDir = at(String(++directories))
     await mkdir(workDir)
-    const { job, written } = buildJob({
+    const { job, written } = writtenBuild({
       options: {},
       workDir,
       template: templateOf(RECIPE),

@@ -89,7 +89,7 @@ export async function customiseOverSsh(job: Job, order: CustomiseOrder): Promise
       timeoutMs: setUpTimeoutMs,
     },
     async (scene) => {
-      await waitForSetUp(remote, setUpTimeoutMs, scene)
+      await waitForSetUp(remote, scene)
       await checkHostKey(pinsFile, order, job, scene)
     },
   )
@@ -113,10 +113,10 @@ export async function customiseOverSsh(job: Job, order: CustomiseOrder): Promise
 }
 
 /** cloud-init works on for a while after it has let us in; what it does must not meet what we do. */
-async function waitForSetUp(remote: Remote, timeoutMs: number, scene: PhaseScene): Promise<void> {
+async function waitForSetUp(remote: Remote, scene: PhaseScene): Promise<void> {
   const script = 'command -v cloud-init >/dev/null || exit 0; cloud-init status --wait >/dev/null'
   // That it fails is told by what it left undone; half of its modules may not matter.
-  await during(scene, remote.run({ argv: ['sh', '-c', script], timeoutMs }))
+  await during(scene, remote.run({ argv: ['sh', '-c', script] }))
 }
 
 async function checkHostKey(
@@ -125,8 +125,10 @@ async function checkHostKey(
   { log }: Job,
   { signal }: PhaseScene,
 ): Promise<void> {
-  const told = (await order.readHostKeys?.(signal)) ?? []
   const pinned = await pinnedKeys(pinsFile)
+  const types = pinned.map((key) => key.split(' ')[0])
+  const all = (await order.readHostKeys?.(signal)) ?? []
+  const told = all.filter((key) => types.includes(key.split(' ')[0]))
   if (told.length === 0)
     return log.event(`believing the first host key that the guest showed: ${pinned.join(', ')}`)
   if (!pinned.some((key) => told.includes(key))) throw untrusted(order)

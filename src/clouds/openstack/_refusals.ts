@@ -1,9 +1,8 @@
 /** What an OpenStack service's refusal means. Source: the services' fault formats; oslo's and Neutron's error bodies. */
 import { Failure, type FailureCode } from '../../base/failure.ts'
+import { isNoRoom } from './no-room.ts'
 
 const MAX_MESSAGE = 500
-const QUOTA =
-  /quota|exceeded.{0,30}limit|limit.{0,30}exceeded|no valid host|not enough hosts|OverLimit|No more (free )?(floating|IP)|IpAddressGenerationFailure|InsufficientStorage/i
 
 /** Whether the same question may have another answer later. */
 export function isPassing(status: number): boolean {
@@ -22,17 +21,12 @@ export function toRefusal(
 }
 
 function codeOf(status: number, said: string): FailureCode {
-  if ([403, 409, 413].includes(status) && QUOTA.test(said)) return 'CLOUD_FULL'
+  if ([403, 409, 413].includes(status) && isNoRoom(said)) return 'CLOUD_FULL'
   if (status === 401 || status === 403) return 'CLOUD_DENIED'
   if (status === 404 || status === 410) return 'CLOUD_NOT_FOUND'
   if (status === 413 || status === 507) return 'CLOUD_FULL'
   if (status === 429 || status === 502 || status === 503 || status === 504) return 'CLOUD_AWAY'
   return 'CLOUD_FAILED'
-}
-
-/** Whether what a server in ERROR says of itself is that there is no room. */
-export function isNoRoom(said: string): boolean {
-  return QUOTA.test(said)
 }
 
 /**

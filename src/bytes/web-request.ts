@@ -3,8 +3,13 @@
  * name means is checked where the connection is made, so that it cannot mean something else a moment later.
  */
 import { lookup as lookUp, type LookupAddress } from 'node:dns'
-import { type Agent, get as getPlain, type IncomingMessage, type RequestOptions } from 'node:http'
-import { type Agent as SecureAgent, get as getSecure } from 'node:https'
+import {
+  type Agent,
+  type IncomingMessage,
+  request as askPlain,
+  type RequestOptions,
+} from 'node:http'
+import { type Agent as SecureAgent, request as askSecure } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { Failure, systemCode } from '../base/failure.ts'
 
@@ -22,6 +27,8 @@ export interface WebQuestion {
   /** How long the server may be silent. */
   readonly silenceMs: number
   readonly headers?: Readonly<Record<string, string>>
+  /** What is sent, by PUT; an answer that redirects is then the answer. Left out: GET. */
+  readonly put?: string | undefined
   /** What names mean. Default: as this host knows them. */
   readonly lookup?: Lookup | undefined
   /** Connections that are kept, for who asks often by the same rules. Default: one for each question. */
@@ -33,7 +40,10 @@ export type Lookup = (name: string) => Promise<readonly LookupAddress[]>
 
 const MAX_REDIRECTS = 5
 /** Headers that go along with redirects to anywhere. */
-const TOLD_TO_ALL: ReadonlySet<string> = new Set(['range', 'if-range', 'accept'])
+const TOLD_TO_ALL: ReadonlySet<string> = new Set([
+  ...['range', 'if-range', 'accept'],
+  ...['if-none-match', 'if-modified-since'],
+])
 const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -50,7 +60,8 @@ export async function askWeb(
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const response = await askOnce(at, asked)
     const { location } = response.headers
-    if (!REDIRECTS.has(response.statusCode) || location === undefined) return { response, url: at }
+    const isLast = asked.put !== undefined || !REDIRECTS.has(response.statusCode)
+    if (isLast || location === undefined) return { response, url: at }
     response.destroy()
     if (!URL.canParse(location, at)) throw downloadFailure(at, 'it redirects to no address')
     const next = new URL(location, at)
@@ -67,7 +78,7 @@ function withoutSecrets({ headers = {} }: WebQuestion): Record<string, string> {
 
 async function askOnce(url: string, question: WebQuestion): Promise<IncomingMessage> {
   if (!URL.canParse(url)) throw downloadFailure(url, 'this is no address')
-  const { rules, silenceMs, signal, headers, agents } = question
+  const { rules, silenceMs, signal, headers, agents, put } = question
   const asked = new URL(url)
   if (asked.protocol !== 'http:' && asked.protocol !== 'https:')
     throw downloadFailure(url, 'wanted https:// or http://')
@@ -76,12 +87,13 @@ async function askOnce(url: string, question: WebQuestion): Promise<IncomingMess
   if (isIP(host) !== 0) rules.checkAddress(asked, host)
   const settings: RequestOptions = {
     signal,
+    method: put === undefined ? 'GET' : 'PUT',
     agent: (asked.protocol === 'https:' ? agents?.secure : agents?.plain) ?? false,
     headers: { 'accept-encoding': 'identity', 'user-agent': 'ingot', ...headers },
     lookup: checkedLookup(asked, question),
   }
   try {
-    return await send(asked, settings, silenceMs)
+    return await send(asked, settings, { silenceMs, body: put })
   } catch (error) {
     if (!(error instanceof StaleConnection)) throw error
     return await askOnce(url, { ...question, agents: undefined })
@@ -94,11 +106,11 @@ class StaleConnection extends Error {}
 async function send(
   url: URL,
   settings: RequestOptions,
-  silenceMs: number,
+  { silenceMs, body }: { silenceMs: number; body: string | undefined },
 ): Promise<IncomingMessage> {
   return await new Promise<IncomingMessage>((resolve, reject) => {
-    const get = url.protocol === 'https:' ? getSecure : getPlain
-    const request = get(url, settings, resolve)
+    const ask = url.protocol === 'https:' ? askSecure : askPlain
+    const request = ask(url, settings, resolve)
     request.once('error', (error) => {
       const isStale = request.reusedSocket && systemCode(error) === 'ECONNRESET'
       reject(isStale ? new StaleConnection() : error)
@@ -106,6 +118,7 @@ async function send(
     request.setTimeout(silenceMs, () =>
       request.destroy(new Error(`no answer for ${silenceMs / 1000} s`)),
     )
+    request.end(body)
   })
 }
 

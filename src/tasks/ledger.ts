@@ -36,8 +36,11 @@ export interface Ledger extends AsyncDisposable {
    * nobody works on is ended by the next worker that comes by: offer it to the queue. One that has ended stays as it is.
    */
   cancel(id: string): Promise<void>
-  /** Unfinished tasks that nobody holds, the oldest first; those that were begun often rest for a while in between. */
-  orphans(): Promise<Task[]>
+  /**
+   * Unfinished tasks that nobody holds, the oldest first; those that were begun often rest for a while in between. Of the
+   * types in `busy`, for which there is no place now, only those that are to be undone.
+   */
+  orphans(busy?: readonly string[]): Promise<Task[]>
   /** Forgets tasks that ended long ago, some at a time; gives how many. */
   prune(): Promise<number>
 }

@@ -138,12 +138,12 @@ class DatabaseLedger implements Ledger {
     this.#ground.held.get(id)?.cancelled()
   }
 
-  async orphans(): Promise<Task[]> {
+  async orphans(busy: readonly string[] = []): Promise<Task[]> {
     const { time, leaseMs } = this.#ground
     // What was begun twice or more rests between two beginnings, longer each time: it may be what kills its workers.
     const rested = sql<boolean>`updated_at + ${leaseMs} * (case
       when attempts < 2 then 0 when attempts > 10 then 10 else attempts - 1 end) <= ${time()}`
-    const rows = await this.#tables()
+    let select = this.#tables()
       .selectFrom('tasks')
       .selectAll()
       .where('expires_at', 'is', null)
@@ -151,9 +151,11 @@ class DatabaseLedger implements Ledger {
       .where(({ eb, or, and }) =>
         or([rested, and([eb('cancelled', '=', 1), eb('failing', 'is', null)])]),
       )
-      .orderBy('created_at')
-      .limit(BATCH)
-      .execute()
+    if (busy.length > 0)
+      select = select.where(({ eb, or }) =>
+        or([eb('type', 'not in', busy), eb('cancelled', '=', 1), eb('failing', 'is not', null)]),
+      )
+    const rows = await select.orderBy('created_at').limit(BATCH).execute()
     return rows.map(toTask)
   }
 

@@ -131,6 +131,12 @@ export interface TaskKind {
   /** How often it is begun, at most, before it is undone and has failed. Default 5. */
   readonly attempts?: number
   /**
+   * How many of them run at a time in this server, beside the other kinds, whose places they do not take. What is more
+   * waits, held by nobody; of those who ask for work, who has least of it comes next. Left out: they share the
+   * worker's `concurrency`.
+   */
+  readonly concurrency?: number
+  /**
    * Whether what `run` threw will pass, so that work that resumes is begun anew after a rest. Default: if the database
    * was away or busy.
    */

@@ -1,6 +1,7 @@
 import type { Context } from '../base/context.ts'
 import { Failure, isFailure, messageOf } from '../base/failure.ts'
 import { atMost } from './_at-most.ts'
+import { Lanes } from './_lanes.ts'
 import { type Timers, realTimers } from './_timers.ts'
 import type { Ledger } from './ledger.ts'
 import { outcomeOf } from './outcome.ts'
@@ -12,7 +13,7 @@ export interface WorkerOptions {
   readonly queue: Queue
   readonly kinds: readonly TaskKind[]
   /**
-   * Tasks that are run at a time; what is undone comes on top. If they are more than two, no project has all of them: one
+   * Tasks that are run at a time; what is undone comes on top, and kinds with places of their own. If they are more than two, no project has all of them: one
    * that downloads from slow servers does not keep the others waiting.
    */
   readonly concurrency: number
@@ -56,6 +57,7 @@ class LedgerWorker implements Worker {
   readonly #timers: Timers
   readonly #kinds: ReadonlyMap<string, TaskKind>
   readonly #unknown = new Set<string>()
+  readonly #lanes: Lanes
   readonly #undo = atMost(UNDOING)
   readonly #undoing = new Set<string>()
   /** Everything under way, by the lease it has now. */
@@ -71,6 +73,10 @@ class LedgerWorker implements Worker {
     this.#context = context
     this.#timers = options.timers ?? realTimers
     this.#kinds = new Map(options.kinds.map((kind) => [kind.type, kind]))
+    const most = options.kinds.map(({ type, concurrency }) => [type, concurrency] as const)
+    this.#lanes = new Lanes(
+      new Map(most.filter((one): one is [string, number] => one[1] !== undefined)),
+    )
     this.#prunedAt = this.#timers.now()
   }
 
@@ -85,7 +91,19 @@ class LedgerWorker implements Worker {
     await this.#watch(taskId, async () => {
       const task = await this.#options.ledger.get(taskId)
       const kind = task && task.expiresAt === null ? this.#kindOf(task) : undefined
-      if (task && kind) await this.#inTurn(task, () => this.#take(taskId, kind))
+      if (!task || !kind) return
+      const work = () => this.#take(taskId, kind)
+      if (this.#lanes.has(task.type)) void this.#inLane(task, kind, work)
+      else await this.#inTurn(task, work)
+    })
+  }
+
+  /** Does the work in a place of its kind, so that whoever handed it out goes on at once. */
+  async #inLane(task: Task, kind: TaskKind, work: () => Promise<void>): Promise<void> {
+    const isToUndo = whyNotRun(task, kind, task.attempts) !== undefined
+    await this.#watch(task.id, async () => {
+      if (!isToUndo) await this.#lanes.run(task, work, (id) => this.#options.queue.offer(id))
+      else if (!this.#undoing.has(task.id)) await this.#takeToUndo(task.id, kind)
     })
   }
 
@@ -115,7 +133,7 @@ class LedgerWorker implements Worker {
       if (this.#isClosing) return
       const { ledger, queue } = this.#options
       const undone: Promise<void>[] = []
-      for (const task of await ledger.orphans()) {
+      for (const task of await ledger.orphans(this.#lanes.full)) {
         const kind = this.#kindOf(task)
         if (!kind || this.#undoing.has(task.id)) continue
         if (whyNotRun(task, kind, task.attempts)) undone.push(this.#takeToUndo(task.id, kind))
@@ -156,6 +174,7 @@ class LedgerWorker implements Worker {
   }
 
   async #take(taskId: string, kind: TaskKind): Promise<void> {
+    if (this.#isClosing) return
     const lease = await this.#options.ledger.claim(taskId)
     if (lease) await this.#track(lease, this.#work(lease, kind))
   }

@@ -1,0 +1,236 @@
+/** Orders: all that can be checked is checked, then records, secrets and the first task are kept in one transaction. */
+import { Failure } from '../base/failure.ts'
+import { chooseBuilder } from './_choose-builder.ts'
+import type { ImageRow } from './_factory-tables.ts'
+import { addTask, announce, type Ground, offerAll } from './_ground.ts'
+import { makeProvider, namedProvider, parseGiven } from './_providers.ts'
+import { TEMPLATE_FILES } from './_records.ts'
+import { namesOf, type Secrets } from './_secrets.ts'
+import { newRow } from './_new-row.ts'
+import { hideParameters } from './_hide-parameters.ts'
+import {
+  checkOptions,
+  secretParameters,
+  takeCommon,
+  takeOptions,
+  unknownParameters,
+} from './_take-options.ts'
+import type { CloudTarget } from './cloud-target.ts'
+import type { JsonObject } from './factory-image.ts'
+import type { BaseOrder, GivenTemplate, ProviderOrder, TargetOrder } from './factory.ts'
+import type { OsBuilder } from './os-builder.ts'
+import type { Template } from './template.ts'
+import type { TSchema } from 'typebox'
+
+type AnyOrder = BaseOrder | TargetOrder | ProviderOrder
+
+/** A stage that is to be made. */
+interface Stage {
+  readonly type: ImageRow['type']
+  readonly schema: TSchema
+  readonly row: Partial<ImageRow>
+  readonly secrets?: Secrets
+  readonly files?: Uint8Array | undefined
+}
+
+/** A base image's disk, not its template, is what most of a recipe's files are about: these are scripts. */
+const MAX_FILES = 16 * 1024 * 1024
+
+export async function orderBase(ground: Ground, order: BaseOrder): Promise<ImageRow> {
+  const { stage } = await baseStage(ground, order, order.template)
+  return await place(ground, order, [stage])
+}
+
+export async function orderTarget(ground: Ground, order: TargetOrder): Promise<ImageRow> {
+  const target = ground.list.target(order.target)
+  const { stages, parent, name } = await stagesBefore(ground, order, order.baseId, 'base')
+  return await place(ground, order, [...stages, targetStage(target, order, name)], parent?.id)
+}
+
+export async function orderProvider(ground: Ground, order: ProviderOrder): Promise<ImageRow> {
+  const target = ground.list.target(order.target)
+  const given = parseGiven({ credentials: order.credentials })
+  const { name: provider, definition } = namedProvider(target, order)
+  makeProvider(ground, target, provider, { definition, credentials: given.credentials })
+  const { stages, parent, name } = await stagesBefore(ground, order, order.targetId, 'target')
+  if (parent !== undefined && parent.target !== target.name)
+    throw new Failure(
+      'REQUEST_INVALID',
+      `${parent.type} image ${parent.id} is not of target ${target.name} but ${parent.target ?? 'a base'}`,
+    )
+  if (parent === undefined) stages.push(targetStage(target, order, name))
+  const secretKeys = secretParameters([target.provider?.options ?? {}], definition ?? {})
+  const pushed: Stage = {
+    type: 'provider',
+    schema: target.options,
+    row: {
+      name,
+      target: target.name,
+      provider,
+      definition: definition ? JSON.stringify(hideParameters(definition, secretKeys)) : null,
+    },
+    secrets: { ...given, ...(secretKeys.length > 0 && definition && { definition }) },
+  }
+  checkOptions(target.options, takeOptions(target.options, order.parameters), 'parameters')
+  return await place(ground, order, [...stages, pushed], parent?.id)
+}
+
+/** What has to be there first: an image, or the stages that make it of a template. */
+async function stagesBefore(
+  ground: Ground,
+  order: TargetOrder | ProviderOrder,
+  parentId: string | undefined,
+  what: 'base' | 'target',
+): Promise<{ stages: Stage[]; parent: ImageRow | undefined; name: string | null }> {
+  if ((parentId === undefined) === (order.template === undefined))
+    throw new Failure(
+      'REQUEST_INVALID',
+      `wanted either a ${what} image or a template, found ${parentId === undefined ? 'neither' : 'both'}`,
+    )
+  if (order.template !== undefined) {
+    const { stage, name } = await baseStage(ground, order, order.template)
+    return { stages: [stage], parent: undefined, name }
+  }
+  const parent = await ground.records.demand(parentId ?? '')
+  checkParent(parent)
+  const isFitting = parent.type === 'target' || (what === 'base' && parent.type === 'base')
+  if (!isFitting)
+    throw new Failure(
+      'REQUEST_INVALID',
+      `image ${parent.id} is a ${parent.type} image; wanted a ${what} image`,
+    )
+  return { stages: [], parent, name: parent.name }
+}
+
+async function baseStage(
+  ground: Ground,
+  order: AnyOrder,
+  given: GivenTemplate,
+): Promise<{ stage: Stage; name: string }> {
+  const files = packFiles(given)
+  const template: Template = await ground.parseTemplate(given)
+  const builder: OsBuilder = chooseBuilder(ground.list, {
+    template,
+    parameters: order.parameters,
+    builder: order.builder,
+    usual: ground.settings.builder,
+  })
+  const { name } = template
+  const row = { name, template: given.text, builder: builder.name }
+  return { stage: { type: 'base', schema: builder.options, row, files }, name }
+}
+
+function targetStage(target: CloudTarget, { parameters }: AnyOrder, name: string | null): Stage {
+  checkOptions(target.options, takeOptions(target.options, parameters), 'parameters')
+  return { type: 'target', schema: target.options, row: { name, target: target.name } }
+}
+
+/** Keeps the stages, each the parent of the next. Gives the last one, which was asked for. */
+async function place(
+  ground: Ground,
+  order: AnyOrder,
+  stages: readonly Stage[],
+  parentId?: string,
+): Promise<ImageRow> {
+  const { database, records, secrets, callbacks, context } = ground
+  takeCommon(order.parameters)
+  const hidden = secretsIn(order.parameters, stages, callbacks)
+  const told = unknownParameters(
+    stages.map((stage) => stage.schema),
+    order.parameters,
+  )
+  if (told.length > 0 && order.unknownParameters === 'refuse')
+    throw new Failure('REQUEST_INVALID', `parameters: ${told.join('; ')}`, {
+      details: { faults: told },
+    })
+  const shown = JSON.stringify(hideParameters(order.parameters, Object.keys(hidden)))
+  const ids = stages.map(() => context.newId())
+  const { rows, tasks } = await database.write(async (tx) => {
+    const parent = parentId === undefined ? undefined : await records.demand(parentId, tx)
+    if (parent) checkParent(parent)
+    const rows: ImageRow[] = []
+    const tasks: string[] = []
+    for (const [index, stage] of stages.entries()) {
+      const id = ids[index] ?? ''
+      const before = rows.at(-1) ?? parent
+      const isReady = before === undefined || before.status === 'COMPLETE'
+      const kept: Secrets = {
+        ...stage.secrets,
+        ...(namesOf({ parameters: hidden }).length > 0 && { parameters: hidden }),
+      }
+      const row = newRow({
+        ...stage.row,
+        id,
+        type: stage.type,
+        status: isReady ? 'NEW' : 'PENDING',
+        activity: isReady ? 'waiting for its turn' : `waiting for its ${before.type} image`,
+        parent_id: before?.id ?? null,
+        parameters: shown,
+        owner: order.requester.owner,
+        user_id: order.requester.userId,
+        request_id: order.requester.requestId,
+        secret_names: JSON.stringify(namesOf(kept)),
+        created_at: context.now().getTime() + index, // so that the chain is listed in its order
+      })
+      await records.insert(tx, row)
+      await secrets.write(tx, id, kept)
+      if (stage.files) await records.writeDocument(tx, id, TEMPLATE_FILES, stage.files)
+      if (isReady) tasks.push(await addTask(ground, tx, row))
+      rows.push(row)
+    }
+    return { rows, tasks }
+  })
+  const asked = rows.at(-1)
+  if (asked === undefined) throw new Error('an order without a stage')
+  const at = rows[0]?.id ?? asked.id
+  if (told.length > 0) await records.tell(at, ...told.map((text) => `${text}: left alone`))
+  for (const { id } of rows) callbacks.remember(id, hidden['callbacks'])
+  announce(
+    ground,
+    rows.filter(({ status }) => status === 'PENDING'),
+  )
+  await offerAll(ground, tasks)
+  context.log.info('factory.ordered', { imageId: asked.id, type: asked.type, name: asked.name })
+  return asked
+}
+
+/** Parameters that are not shown, as they were given. */
+function secretsIn(
+  parameters: JsonObject,
+  stages: readonly Stage[],
+  callbacks: Ground['callbacks'],
+): JsonObject {
+  const names = secretParameters(
+    stages.map((stage) => stage.schema),
+    parameters,
+  )
+  callbacks.check(parameters)
+  if (callbacks.areSecret(parameters)) names.push('callbacks')
+  return Object.fromEntries(names.map((name) => [name, parameters[name] ?? null]))
+}
+
+/** Fails with BUILD_STATE unless something can be made of it, now or later. */
+function checkParent({ id, type, status }: ImageRow): void {
+  const isUsable = ['NEW', 'PENDING', 'BUILDING', 'COMPLETE'].includes(status)
+  if (!isUsable)
+    throw new Failure(
+      'BUILD_STATE',
+      `${type} image ${id} is ${status}; nothing can be made of it`,
+      {
+        details: { id, status },
+      },
+    )
+}
+
+function packFiles({ files = {} }: GivenTemplate): Uint8Array | undefined {
+  const entries = Object.entries(files)
+  if (entries.length === 0) return undefined
+  const size = entries.reduce((sum, [, content]) => sum + content.length, 0)
+  if (size > MAX_FILES)
+    throw new Failure(
+      'REQUEST_INVALID',
+      `the files of the recipe have ${size} bytes; ${MAX_FILES} is the most`,
+    )
+  const packed = entries.map(([path, content]) => [path, Buffer.from(content).toString('base64')])
+  return Buffer.from(JSON.stringify(Object.fromEntries(packed)))
+}

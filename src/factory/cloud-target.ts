@@ -8,7 +8,7 @@ import type { Source } from '../bytes/source.ts'
 import type { DiskMap } from '../formats/disk-map.ts'
 import type { Facts } from '../remotes/facts.ts'
 import type { Json } from '../tasks/task.ts'
-import type { FactoryImage, JsonObject } from './factory-image.ts'
+import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
 import type { ClearContext, Job } from './os-builder.ts'
 
 /** The body of a target image, for who pushes it. Everything is open as long as the job runs. */
@@ -48,6 +48,8 @@ export interface Provider<Options = unknown, Credentials = unknown> {
   readonly name: string
   readonly options: Options
   readonly credentials: Credentials
+  /** It stands in the configuration; only then may it name what is this host's: a directory, a socket. */
+  readonly isConfigured?: boolean
 }
 
 export interface PushJob<
@@ -59,6 +61,8 @@ export interface PushJob<
   readonly targetImage: FactoryImage
   readonly provider: Provider<ProviderOptions, Credentials>
   readonly disk: PushedDisk
+  /** What is kept beside the target image. Left out: nothing is. */
+  readDocument?(kind: DocumentKind): Promise<Uint8Array | undefined>
 }
 
 export interface Pushed {

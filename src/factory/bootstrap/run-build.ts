@@ -17,7 +17,7 @@ import type { Report } from '../../recipes/report.ts'
 import { runRecipe } from '../../recipes/run-recipe.ts'
 import { makeNoSyncLauncher } from '../../remotes/no-sync.ts'
 import { openRemote } from '../../remotes/open-remote.ts'
-import type { RemoteDriver } from '../../remotes/remote.ts'
+import type { Remote, RemoteDriver } from '../../remotes/remote.ts'
 import { openTree } from '../../remotes/sandbox.ts'
 import { findUserNamespace } from '../../remotes/user-namespace.ts'
 import { type BootFiles, makeBootLoader } from './boot-loader.ts'
@@ -28,7 +28,7 @@ import { digestFile } from './digest-file.ts'
 import { makeDisk } from './make-disk.ts'
 import { type ImageFacts, toManifest } from './manifest.ts'
 import type { BuiltOs } from './tree-builder.ts'
-import { type Phase, PhaseClock } from './phase-clock.ts'
+import { type Phase, PhaseClock, type RunPhase } from './phase-clock.ts'
 import { toSbom } from './sbom.ts'
 import { readToolVersions } from './tool-versions.ts'
 import { countTree, readFileClock, removeTree, settleTree, type TreeCount } from './tree.ts'
@@ -48,12 +48,18 @@ export interface BuildOptions {
   proxies?: Readonly<Record<string, string>>
   /** Version of Ingot, for the records. */
   version: string
+  /** Called when the recipe has succeeded, before anything is made of the tree: for what no recipe says. */
+  afterRecipe?: (remote: Remote) => Promise<void>
+  /** Carries out each phase; left out: nobody but the context is told. */
+  runPhase?: RunPhase
 }
 
 export interface BuildResult {
   /** What the recipe did. When it is not ok, there is no image. */
   report: Report
   image?: BuiltImage
+  /** What is installed in it. */
+  packages?: readonly InstalledPackage[]
 }
 
 export interface BuiltImage extends ImageFacts {
@@ -114,7 +120,7 @@ export async function runBuild(
     image: join(place.path, 'image'),
     namespace,
     swift: [...namespace, ...(await makeNoSyncLauncher(scratch))],
-    clock: new PhaseClock(context),
+    clock: new PhaseClock(context, options.runPhase),
     context,
   }
   const began = await readFileClock(scratch)
@@ -148,7 +154,7 @@ export async function runBuild(
     packages: made.packages.length,
     phases: job.clock.phases,
   }
-  return { report, image }
+  return { report, image, packages: made.packages }
 }
 
 async function makeOs(job: Job): Promise<BuiltOs> {
@@ -192,6 +198,7 @@ async function furnish(
     runRecipe(recipe, remote, { ...options, mode: 'reconcile' }, context),
   )
   if (!report.ok) return { report, furnished: undefined }
+  await options.afterRecipe?.(remote)
   const boot = await clock.run('boot loader', plan.boot.join(' and '), () =>
     makeBootLoader(remote, plan.boot, plan.identity, plan.fileSystem),
   )

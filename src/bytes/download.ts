@@ -33,6 +33,8 @@ export interface DownloadOptions {
 export interface Download {
   /** Bytes, if the server says. */
   readonly size: number | undefined
+  /** What names this content there, for who wants to ask later whether it is the same still. */
+  readonly names: { readonly etag?: string; readonly changed?: string }
   /** Once through. Leaving the loop ends the connection. */
   readonly stream: AsyncIterable<Uint8Array>
   /** Ends the connection if nobody will read. */
@@ -63,6 +65,7 @@ export async function openDownload(
   const first = await download.connect()
   return {
     size: download.total,
+    names: namesOf(first),
     stream: download.read(first),
     cancel: () => void first.destroy(),
   }
@@ -199,6 +202,12 @@ class ResumedDownload {
   #changed(): Failure {
     return downloadFailure(this.#url, 'the content changed while it was downloaded')
   }
+}
+
+function namesOf({ headers }: IncomingMessage): Download['names'] {
+  const { etag } = headers
+  const changed = headers['last-modified']
+  return { ...(etag !== undefined && { etag }), ...(changed !== undefined && { changed }) }
 }
 
 /**

@@ -27,6 +27,8 @@ export interface WrittenBuild {
 export interface TestBuild<Options> {
   readonly options: Options
   readonly workDir: string
+  /** Default: `workDir`. */
+  readonly cacheDir?: string
   readonly template?: Template
   readonly signal?: AbortSignal
   readonly image?: Partial<FactoryImage>
@@ -59,7 +61,7 @@ export function buildJob<Options>(build: TestBuild<Options>): {
     template: build.template ?? templateOf(),
     options,
     workDir,
-    cacheDir: workDir,
+    cacheDir: build.cacheDir ?? workDir,
     attempt: 1,
     log: {
       event: (text) => void written.events.push(text),

@@ -1,5 +1,4 @@
 /** What happens to an image, as it happens, on whichever server. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { toImage } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import { readLog } from './_log-table.ts'
@@ -21,10 +20,12 @@ export async function* followImage(
   let told = 0
   let wake: (() => void) | undefined
   let isNews = false
-  const stop = news.listen(id, () => {
+  const hear = () => {
     isNews = true
     wake?.()
-  })
+  }
+  const stop = news.listen(id, hear)
+  signal.addEventListener('abort', hear, { once: true })
   try {
     for (;;) {
       if (row.revision !== told) yield { kind: 'image', image: toImage(row) }
@@ -39,10 +40,9 @@ export async function* followImage(
       if (!isNews) {
         const { promise, resolve } = Promise.withResolvers<void>()
         wake = resolve
-        const resting = new AbortController()
-        const either = AbortSignal.any([signal, resting.signal])
-        await Promise.race([promise, sleep(LOOK_MS, undefined, { signal: either }).catch(() => {})])
-        resting.abort()
+        const look = setTimeout(resolve, LOOK_MS)
+        await promise
+        clearTimeout(look)
       }
       isNews = false
       const now = await records.find(id)
@@ -55,5 +55,6 @@ export async function* followImage(
     }
   } finally {
     stop()
+    signal.removeEventListener('abort', hear)
   }
 }

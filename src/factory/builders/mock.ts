@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Static } from 'typebox'
 import { Failure } from '../../base/failure.ts'
-import { MiB } from '../../base/units.ts'
+import { KiB, MiB } from '../../base/units.ts'
 import { Type } from '../../schema/type.ts'
 import type { Json } from '../../tasks/task.ts'
 import { type BuiltImage, type ClearContext, defineOsBuilder, type Job } from '../os-builder.ts'
@@ -17,7 +17,7 @@ const options = Type.Object({
   mock_size: Type.Integer({
     minimum: 512,
     maximum: 1024 * MiB,
-    default: MiB,
+    default: 64 * KiB,
     description: 'bytes of the disk',
   }),
   mock_console: Type.Optional(
@@ -48,7 +48,7 @@ export const mockBuilder = defineOsBuilder<Options>({
   name: 'mock',
   summary: 'Makes small disks with nothing on them, for trials',
   options,
-  concurrency: 16,
+  concurrency: 32,
   refuses({ os }, { builder }) {
     if (builder === 'mock') return undefined
     if (os === undefined) return 'it makes nothing of recipes unless it is asked to'

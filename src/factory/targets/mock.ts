@@ -26,7 +26,7 @@ export const mockTarget = defineCloudTarget<Options, Anything, Anything>({
   summary: 'A cloud that is none, for trials',
   options,
   provider: { options: anything, credentials: anything },
-  concurrency: 16,
+  concurrency: 32,
   format: () => 'raw',
   push,
   remove: async (image, { name }, { buildLog }) =>

@@ -25,6 +25,15 @@ export class LeaseHoldings implements Holdings {
     const held: Held = { thing }
     this.#held.push(held)
     await this.#note()
+    return this.#holdingOf(held)
+  }
+
+  find(matches: (thing: Json) => boolean): (Holding & { readonly thing: Json }) | undefined {
+    const held = this.#held.find(({ thing }) => matches(thing))
+    return held && { thing: held.thing, ...this.#holdingOf(held) }
+  }
+
+  #holdingOf(held: Held): Holding {
     return {
       update: async (thing) => {
         held.thing = thing

@@ -67,6 +67,7 @@ function looseJob(
     log: { event: () => {}, console: () => {}, output: () => {} },
     holdings: {
       all: [],
+      find: () => undefined,
       add: async () => ({ update: keepNothing, drop: keepNothing }),
     },
     context,

@@ -1,5 +1,6 @@
 /** Orders: all that can be checked is checked, then records, secrets and the first task are kept in one transaction. */
-import { Failure } from '../base/failure.ts'
+import { Failure, isFailure } from '../base/failure.ts'
+import { Type } from '../schema/type.ts'
 import { chooseBuilder } from './_choose-builder.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, announce, type Ground, offerAll } from './_ground.ts'
@@ -31,6 +32,8 @@ interface Stage {
   readonly row: Partial<ImageRow>
   readonly secrets?: Secrets
   readonly files?: Uint8Array | undefined
+  /** What is wrong with its template, where the order says that such an image is to be kept. */
+  readonly fault?: Failure
 }
 
 /** A base image's disk, not its template, is what most of a recipe's files are about: these are scripts. */
@@ -106,18 +109,39 @@ async function baseStage(
   ground: Ground,
   order: AnyOrder,
   given: GivenTemplate,
-): Promise<{ stage: Stage; name: string }> {
+): Promise<{ stage: Stage; name: string | null }> {
   const files = packFiles(given)
-  const template: Template = await ground.parseTemplate(given)
-  const builder: OsBuilder = chooseBuilder(ground.list, {
-    template,
-    parameters: order.parameters,
-    builder: order.builder,
-    usual: ground.settings.builder,
-  })
+  let template: Template
+  let builder: OsBuilder
+  try {
+    template = await ground.parseTemplate(given)
+    builder = chooseBuilder(ground.list, {
+      template,
+      parameters: order.parameters,
+      builder: order.builder,
+      usual: ground.settings.builder,
+    })
+  } catch (error) {
+    if (order.invalidTemplate === 'fail' && isTemplateFault(error))
+      return { stage: failedStage(ground, given, error), name: null }
+    throw error
+  }
   const { name } = template
   const row = { name, template: given.text, builder: builder.name }
   return { stage: { type: 'base', schema: builder.options, row, files }, name }
+}
+
+/** Faults of the template, and that no builder can build by it. */
+function isTemplateFault(error: unknown): error is Failure {
+  const codes = ['TEMPLATE_INVALID', 'RECIPE_INVALID', 'PART_UNKNOWN'] as const
+  return codes.some((code) => isFailure(error, code))
+}
+
+/** A stage that has failed before anything was begun. */
+function failedStage({ list }: Ground, { text }: GivenTemplate, fault: Failure): Stage {
+  const [builder] = list.builders
+  const row = { name: null, template: text, builder: builder?.name ?? null }
+  return { type: 'base', schema: Type.Object({}), row, fault }
 }
 
 function targetStage(target: CloudTarget, { parameters }: AnyOrder, name: string | null): Stage {
@@ -153,7 +177,6 @@ async function place(
     for (const [index, stage] of stages.entries()) {
       const id = ids[index] ?? ''
       const before = rows.at(-1) ?? parent
-      const isReady = before === undefined || before.status === 'COMPLETE'
       const kept: Secrets = {
         ...stage.secrets,
         ...(namesOf({ parameters: hidden }).length > 0 && { parameters: hidden }),
@@ -162,8 +185,7 @@ async function place(
         ...stage.row,
         id,
         type: stage.type,
-        status: isReady ? 'NEW' : 'PENDING',
-        activity: isReady ? 'waiting for its turn' : `waiting for its ${before.type} image`,
+        ...beginning(stages[0]?.fault, before, context.now()),
         parent_id: before?.id ?? null,
         parameters: shown,
         owner: order.requester.owner,
@@ -173,9 +195,9 @@ async function place(
         created_at: context.now().getTime() + index, // so that the chain is listed in its order
       })
       await records.insert(tx, row)
-      await secrets.write(tx, id, kept)
+      if (row.status !== 'FAILED') await secrets.write(tx, id, kept)
       if (stage.files) await records.writeDocument(tx, id, TEMPLATE_FILES, stage.files)
-      if (isReady) tasks.push(await addTask(ground, tx, row))
+      if (row.status === 'NEW') tasks.push(await addTask(ground, tx, row))
       rows.push(row)
     }
     return { rows, tasks }
@@ -192,6 +214,22 @@ async function place(
   await offerAll(ground, tasks)
   context.log.info('factory.ordered', { imageId: asked.id, type: asked.type, name: asked.name })
   return asked
+}
+
+/** How a stage begins: at once, after the one before it, or not at all, since the template of the first has faults. */
+function beginning(
+  fault: Failure | undefined,
+  before: ImageRow | undefined,
+  now: Date,
+): Pick<ImageRow, 'status' | 'activity'> & Partial<ImageRow> {
+  if (fault !== undefined) {
+    const error = before === undefined ? fault.message : `its ${before.type} image failed`
+    const failed = { status: 'FAILED', activity: 'reading the template', error } as const
+    return { ...failed, failed_by: before?.id ?? null, ended_at: now.getTime() }
+  }
+  if (before === undefined || before.status === 'COMPLETE')
+    return { status: 'NEW', activity: 'waiting for its turn' }
+  return { status: 'PENDING', activity: `waiting for its ${before.type} image` }
 }
 
 /** Parameters that are not shown, as they were given. */

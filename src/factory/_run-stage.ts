@@ -113,10 +113,15 @@ async function clearEarlier(
   if (row.attempts === 0) return
   recorder.log.event(`begun anew: attempt ${recorder.row.attempts}`)
   await ground.bodies.remove(row.id, signal)
-  if (lease.task.leftovers.length === 0) return
+  if (lease.task.leftovers.length === 0 || takesUp(ground, row)) return
   const things = lease.task.leftovers
   const { left } = await clearThings(ground, { row, secrets, things, signal, log: recorder.log })
   await lease.note(left)
+}
+
+/** Whether the builder goes on with what an earlier attempt holds. */
+function takesUp({ list }: Ground, { type, builder }: ImageRow): boolean {
+  return type === 'base' && list.builder(builder ?? '').takesUp === true
 }
 
 async function finish(

@@ -38,6 +38,8 @@ export interface Holdings {
   readonly all: readonly Json[]
   /** On the medium when it resolves. Fails with LEASE_LOST, TASK_CANCELLED. */
   add(thing: Json): Promise<Holding>
+  /** Takes up what is held already: by a builder that `takesUp`, after an earlier attempt. */
+  find(matches: (thing: Json) => boolean): (Holding & { readonly thing: Json }) | undefined
 }
 
 export interface Holding {
@@ -90,6 +92,8 @@ export interface OsBuilder<Options = unknown> {
   readonly concurrency: number
   /** Why it cannot build by this template; undefined: it can. Looks at the template only. */
   refuses?(template: Template, options: Options): string | undefined
+  /** What an earlier attempt holds is taken up by `build`, and not cleared before. Default false. */
+  readonly takesUp?: boolean
   build(job: Job<Options>): Promise<BuiltImage>
   /**
    * Removes what an earlier attempt left, wherever it is; gives what is left still. Called before a job is begun anew,

@@ -40,7 +40,7 @@ export async function parseTemplate(
   options: ParseTemplateOptions,
 ): Promise<Template> {
   const { template, faults } = inspectTemplate(given, options)
-  if (template) return template
+  if (template) return given.files === undefined ? template : { ...template, files: given.files }
   const errors = faults.filter(({ severity }) => severity === 'error')
   throw new Failure(
     isTdl(given.text) ? 'TEMPLATE_INVALID' : 'RECIPE_INVALID',

@@ -45,6 +45,8 @@ export interface Template {
   readonly kind: 'tdl' | 'recipe'
   /** As it was given. */
   readonly text: string
+  /** Files that came along with it, by the paths it names. */
+  readonly files?: Readonly<Record<string, Uint8Array>> | undefined
   readonly name: string
   readonly description: string
   /** Undefined for a recipe without `base`. */

@@ -72,6 +72,7 @@ export function buildJob<Options>(build: TestBuild<Options>): {
       get all() {
         return [...held]
       },
+      find: () => undefined,
       add: async (thing) => {
         onNote?.(thing, written)
         let now = thing

@@ -123,6 +123,7 @@ function holdingsOf({ held, everHeld }: WrittenPush): PushJob['holdings'] {
     get all() {
       return [...held]
     },
+    find: () => undefined,
     add: async (thing) => {
       let now = thing
       const place = everHeld.push(now) - 1

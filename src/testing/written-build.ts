@@ -70,6 +70,7 @@ export function writtenBuild<Options>(build: TestBuild<Options>): {
       get all() {
         return [...held]
       },
+      find: () => undefined,
       add: async (thing) => {
         onNote?.(thing, written)
         let now = thing

@@ -38,6 +38,10 @@ export const factorySettings = Type.Object(
         description: 'file of packages that are put into target images (target_content.xml)',
       }),
     ),
+    trusted: Type.Boolean({
+      description:
+        'this host mounts images that the factory made to work on them: quicker, and as safe as those who order builds',
+    }),
     providers: Type.Record(
       Type.String(),
       Type.Object(
@@ -86,6 +90,7 @@ export function factoryDefaults(): FactoryConfig {
     job_timeout_s: 6 * 3600,
     max_log_size: 16 * MiB,
     require_root_password: false,
+    trusted: false,
     providers: {},
     remotes: {},
     oauth_clients: {},

@@ -10,6 +10,7 @@ import { DigestThreads } from '../bytes/digest-threads.ts'
 import type { Source } from '../bytes/source.ts'
 import { openKeystone } from '../clouds/keystone.ts'
 import { openDatabase } from '../database/open-database.ts'
+import { factoryMigrations } from '../factory/factory-migrations.ts'
 import type { Catalog } from '../images/catalog.ts'
 import { openStaged } from '../images/staged.ts'
 import { catalogMigrations } from '../images/catalog-migrations.ts'
@@ -32,12 +33,15 @@ import { openLocalQueue } from '../tasks/local-queue.ts'
 import { openLedger } from '../tasks/open-ledger.ts'
 import { openPgBossQueue } from '../tasks/pg-boss-queue.ts'
 import { openWorker } from '../tasks/worker.ts'
-import { importMethods, importSteps, storeDrivers } from './builtin-service.ts'
+import type { FactoryHost } from './builtin-factory.ts'
 import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
 import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
+import { openConfiguredFactory } from './open-factory-parts.ts'
+import { loadPlugins } from './plugins.ts'
 import { prepareViews } from './prepare-views.ts'
 import type { ServiceConfig } from './service-config.ts'
+import { serviceParts } from './service-parts.ts'
 import type { Service } from './service.ts'
 
 export interface ServiceOptions {
@@ -46,6 +50,8 @@ export interface ServiceOptions {
    * stores for a moment, as one more server would.
    */
   readonly role: 'server' | 'command'
+  /** What builds know of this host. Left out: nothing, and what is worth keeping stands in the data directory. */
+  readonly host?: FactoryHost
   /** In place of what the configuration says; for tests. */
   readonly policy?: Policy
   readonly openAuthenticator?: (policy: Policy) => Authenticator
@@ -67,6 +73,8 @@ export async function openService(
   options: ServiceOptions,
 ): Promise<Service> {
   const { role } = options
+  const plugins = await loadPlugins(config.plugins)
+  const parts = serviceParts(plugins)
   await using opened = new AsyncDisposableStack()
   const dataDir = config.data_dir
   const spoolDirectory = config.spool_dir ?? join(dataDir, 'spool')
@@ -77,7 +85,12 @@ export async function openService(
 
   const { database: url } = config
   const address = url === undefined ? { sqlite: join(dataDir, 'catalog.db') } : { postgres: url }
-  const migrations = [...catalogMigrations, ...ledgerMigrations, ...metadefMigrations]
+  const migrations = [
+    ...catalogMigrations,
+    ...ledgerMigrations,
+    ...metadefMigrations,
+    ...factoryMigrations,
+  ]
   const database = opened.use(await openDatabase(address, migrations, context))
 
   const protectionFile = {
@@ -94,7 +107,9 @@ export async function openService(
     openQuotas({ quotas: config.quotas, keystone: config.auth.keystone }, context),
   )
 
-  const stores = opened.use(await openStores(config.stores, storeDrivers, { ...context, dataDir }))
+  const stores = opened.use(
+    await openStores(config.stores, parts.storeDrivers, { ...context, dataDir }),
+  )
   const catalog = openCatalog(database, context)
   const metadefs = openMetadefs(database, context)
   await loadStandardMetadefs(metadefs, context)
@@ -125,7 +140,7 @@ export async function openService(
   const digests = opened.use(new DigestThreads())
   const ground = { database, catalog, ledger, stores, quotas, digests, offer, context }
   const staged = openStaged(catalog)
-  const steps = chooseSteps(config.import.steps, importSteps, config.import)
+  const steps = chooseSteps(config.import.steps, parts.importSteps, config.import)
 
   const images = openImages({
     ...ground,
@@ -142,8 +157,8 @@ export async function openService(
   const imports = openImports({
     ...ground,
     staged,
-    methods: importMethods,
-    steps: importSteps,
+    methods: parts.importMethods,
+    steps: parts.importSteps,
     openKeystone: keystoneOfCallers(config, context),
     config: { import: config.import, image: config.image, spoolDirectory },
   })
@@ -163,13 +178,22 @@ export async function openService(
     await openImageContent({ ...ground, cache, clusterDirectory: join(dataDir, 'clusters') }),
   )
   const prepare = prepareViews({ content, stores }, context)
+  const host = options.host ?? hostless(dataDir)
+  const factory = opened.use(
+    await openConfiguredFactory(
+      config,
+      { ...ground, images, uploads, content },
+      { host, plugins },
+      context,
+    ),
+  )
 
   opened.use(
     await openWorker(
       {
         ledger,
         queue,
-        kinds: [...uploadKinds(ground), ...imports.kinds],
+        kinds: [...uploadKinds(ground), ...imports.kinds, ...factory.kinds],
         concurrency: config.import.concurrency,
         sweepMs: (config.lease_s * 1000) / 2,
       },
@@ -194,9 +218,15 @@ export async function openService(
     uploads,
     content,
     imports,
+    factory,
     cache,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
+}
+
+/** A host of which nothing is known. */
+function hostless(dataDir: string): FactoryHost {
+  return { cacheDir: join(dataDir, 'build-cache'), proxies: {}, openstack: {}, version: '0' }
 }
 
 /** What a server does from time to time beside its tasks. */

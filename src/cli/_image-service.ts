@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { ClientOptions, ImageClient } from '../api/client.ts'
 import { type Config, openstackFromEnvironment } from '../app/config.ts'
 import type { Cli } from './cli.ts'
+import { readFactoryHost } from './_factory-host.ts'
 
 /** Which service is meant. */
 export interface ServiceFlags {
@@ -64,7 +65,10 @@ export async function openEmbedded(cli: Cli): Promise<ServiceAccess> {
   // Ctrl-C ends what the client asks for; the service lives until that is put in order.
   const context = { ...cli.context, signal: new AbortController().signal, progress: () => {} }
   // Whoever runs the command owns the directory: no token says more than that.
-  const service = opened.use(await openService(withoutAuth(config), context, { role: 'command' }))
+  const host = await readFactoryHost(cli)
+  const service = opened.use(
+    await openService(withoutAuth(config), context, { role: 'command', host }),
+  )
   const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
   opened.defer(async () => await rm(directory, { recursive: true, force: true }))
   const socketPath = join(directory, 'socket')

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { Failure } from '../../base/failure.ts'
+import { readFactoryHost } from '../_factory-host.ts'
 import { parseListen } from '../_listen.ts'
 import { untilInterrupted } from '../_until-interrupted.ts'
 import type { CommandModule } from '../cli.ts'
@@ -40,7 +41,8 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       // Ctrl-C ends the taking of requests; only when they had their time are they stopped.
       const stopped = new AbortController()
       const context = { ...cli.context, log, signal: stopped.signal, progress: () => {} }
-      await using service = await openService(config, context, { role: 'server' })
+      const host = await readFactoryHost(cli)
+      await using service = await openService(config, context, { role: 'server', host })
       const server = createServer(service)
       const url = await server.listen(address).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') throw error

@@ -1,0 +1,95 @@
+import { join } from 'node:path'
+import { toImageFactoryRecord } from '../api/factory-wire.ts'
+import type { Context } from '../base/context.ts'
+import { isPublicAddress } from '../bytes/public-address.ts'
+import type { WebRules } from '../bytes/web-request.ts'
+import { Failure } from '../base/failure.ts'
+import type { BodyParts } from '../factory/body/body.ts'
+import { openBodies } from '../factory/body/open-bodies.ts'
+import type { Factory, GivenTemplate } from '../factory/factory.ts'
+import { openFactory } from '../factory/open-factory.ts'
+import { openSecretKey } from '../factory/open-secret-key.ts'
+import { parseTemplate } from '../factory/parse-template.ts'
+import { builtinValidators, validatorMap } from './builtin.ts'
+import { cloudTargets, type FactoryHost, osBuilders } from './builtin-factory.ts'
+import { makeDataDir } from './data-dir.ts'
+import { joinParts, type Plugin } from './plugins.ts'
+import type { ServiceConfig } from './service-config.ts'
+
+/** What the factory shares with the image service. */
+export interface FactoryGround extends Omit<BodyParts, 'context'> {
+  readonly offer: (taskId: string) => Promise<void>
+}
+
+/** Puts the image factory together, as the configuration says. Fails with CONFIG_INVALID, FILE_UNREADABLE. */
+export async function openConfiguredFactory(
+  config: ServiceConfig,
+  ground: FactoryGround,
+  { host, plugins }: { readonly host: FactoryHost; readonly plugins: readonly Plugin[] },
+  context: Context,
+): Promise<Factory> {
+  const { factory: settings, data_dir: dataDir } = config
+  const workDirectory = settings.work_dir ?? join(dataDir, 'factory')
+  await makeDataDir(workDirectory)
+  await makeDataDir(host.cacheDir)
+  const named = settings.secret_key_file
+  const validators = validatorMap(
+    joinParts('validator', builtinValidators, plugins, (plugin) => plugin.validators),
+  )
+  const parse = async (given: GivenTemplate) =>
+    await parseTemplate(given, {
+      validators,
+      requireRootPassword: settings.require_root_password,
+    })
+  const places = { workDirectory, cacheDirectory: host.cacheDir }
+  return await openFactory({
+    ...ground,
+    ...places,
+    builders: joinParts('OS builder', osBuilders(host), plugins, (plugin) => plugin.osBuilders),
+    targets: joinParts(
+      'cloud target',
+      cloudTargets(host),
+      plugins,
+      (plugin) => plugin.cloudTargets,
+    ),
+    parseTemplate: parse,
+    bodies: openBodies({
+      ...ground,
+      ...places,
+      context,
+      parseTemplate: parse,
+      trustsImages: settings.trusted,
+      version: host.version,
+    }),
+    toRecord: toImageFactoryRecord,
+    settings: {
+      builder: settings.builder,
+      concurrency: settings.concurrency,
+      jobTimeoutMs: settings.job_timeout_s * 1000,
+      maxLogSize: settings.max_log_size,
+      providers: settings.providers,
+    },
+    secretKey: await openSecretKey(named ?? join(dataDir, 'secret.key'), named === undefined),
+    callbackRules: callbackRules(settings.callback_hosts),
+    context,
+  })
+}
+
+/** Callbacks go to the public internet, and to the hosts that the configuration names. */
+function callbackRules(hosts: readonly string[]): WebRules {
+  const isNamed = ({ hostname }: URL) => hosts.includes(hostname.toLowerCase())
+  return {
+    checkUrl: ({ protocol, hostname }) => {
+      if (!/^https?:$/.test(protocol) || hostname === '')
+        throw new Failure('REQUEST_INVALID', `a callback goes to http: or https:, not ${protocol}`)
+    },
+    checkAddress: (url, address) => {
+      if (isNamed(url) || isPublicAddress(address)) return
+      throw new Failure(
+        'REQUEST_INVALID',
+        `the callback to ${url.host} is refused: ${address} is not on the public internet`,
+        { fix: 'Name the host in factory.callback_hosts.' },
+      )
+    },
+  }
+}

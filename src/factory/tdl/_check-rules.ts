@@ -2,7 +2,7 @@
 import { attributeOf, type Faults, textOf } from './_check.ts'
 import { findAll, findOne, nameOf, textAt } from './_elements.ts'
 import { isDebianLike } from './_systems.ts'
-import { show } from './_text-rules.ts'
+import { isAddress, isPossibleSize, show } from './_text-rules.ts'
 import type { XmlElement } from './_xml.ts'
 
 /** Source: Oz compares the host, with a port if one is given, with these. */
@@ -16,16 +16,36 @@ export function checkRules(
   const os = findOne(template, 'os')
   if (os && requireRootPassword && !findOne(os, 'rootpw'))
     faults.error(os.place, '<os> lacks its element <rootpw>, which is required here')
+  checkAddresses(template, faults)
   const installUrl = findOne(template, 'os', 'install', 'url')
   if (installUrl) checkHost(installUrl, 'an installer', faults)
   for (const directory of findAll(template, 'os', 'install', 'extras', 'directory'))
     if (/^(https?|ftp):/i.test(attributeOf(directory, 'source') ?? ''))
       faults.error(directory.place, 'a directory cannot be had over the web; name its files')
+  const size = findOne(template, 'disk', 'size')
+  const why = size && isPossibleSize(textOf(size))
+  if (size && why !== undefined) faults.error(size.place, `<size>: ${why}`)
   for (const list of ['precommands', 'commands'])
     checkPositions(findAll(template, list, 'command'), faults)
   const osName = textAt(template, 'os', 'name') ?? ''
   checkRepositories(findAll(template, 'repositories', 'repository'), osName, faults)
   warnOfTwins(findAll(template, 'files', 'file'), faults)
+}
+
+/** Addresses that begin as such and go on as nothing. */
+function checkAddresses(template: XmlElement, faults: Faults): void {
+  const install = ['url', 'iso', 'md5sum', 'sha1sum', 'sha256sum'].flatMap((name) =>
+    findAll(template, 'os', 'install', name),
+  )
+  const contents = [
+    ...findAll(template, 'files', 'file'),
+    ...['precommands', 'commands'].flatMap((list) => findAll(template, list, 'command')),
+  ].filter((content) => attributeOf(content, 'type') === 'url')
+  for (const element of [...install, ...contents]) {
+    const text = textOf(element)
+    if (isAddress(text) === undefined && !URL.canParse(text))
+      faults.error(element.place, `<${element.name}>: ${show(text)} is no address`)
+  }
 }
 
 /** A guest that asks for this host by such a name asks itself. */

@@ -2,7 +2,7 @@
 import type { Place, RecipeFault } from '../../recipes/recipe.ts'
 import { didYouMean } from '../../schema/find-faults.ts'
 import type { ChildRule, ElementRule } from './_grammar.ts'
-import { show } from './_text-rules.ts'
+import { show, trimSpace } from './_text-rules.ts'
 import type { XmlElement } from './_xml.ts'
 
 /** Faults are listed up to here; a file that is no template has one in every line. */
@@ -39,10 +39,7 @@ export class Faults {
 
 /** The text of an element, as rules and readers see it: without white space at its ends. */
 export function textOf({ children }: XmlElement): string {
-  return children
-    .map((child) => (child.kind === 'text' ? child.text : ''))
-    .join('')
-    .trim()
+  return trimSpace(children.map((child) => (child.kind === 'text' ? child.text : '')).join(''))
 }
 
 export function attributeOf(element: XmlElement, name: string): string | undefined {
@@ -101,18 +98,16 @@ function checkChildren(
   const seen = new Map<string, XmlElement>()
   for (const child of element.children) {
     if (child.kind === 'text') {
-      if (child.text.trim() !== '')
-        faults.error(
-          child.place,
-          `<${element.name}> holds elements, found the text ${show(child.text.trim())}`,
-        )
+      const text = trimSpace(child.text)
+      if (text !== '')
+        faults.error(child.place, `<${element.name}> holds no text, found ${show(text)}`)
       continue
     }
     const own = child.namespace === null && Object.hasOwn(rules, child.name) && rules[child.name]
     if (!own) {
       faults.error(
         child.place,
-        `<${child.name}> cannot stand in <${element.name}>${child.namespace === null ? didYouMean(child.name, known) || `; wanted ${known.join(', ')}` : ': elements of a TDL have no namespace'}`,
+        `<${child.name}> cannot stand in <${element.name}>${hint(child, known)}`,
       )
       continue
     }
@@ -131,6 +126,11 @@ function checkChildren(
       faults.error(element.place, `<${element.name}> lacks its element <${name}>`)
   if (rule.filled && seen.size === 0)
     faults.error(element.place, `<${element.name}> is empty; wanted ${known.join(' or ')}`)
+}
+
+function hint(child: XmlElement, known: readonly string[]): string {
+  if (child.namespace !== null) return ': elements of a TDL have no namespace'
+  return didYouMean(child.name, known) || (known.length > 0 ? `; wanted ${known.join(', ')}` : '')
 }
 
 function faultOfWord(text: string, words: readonly string[]): string | undefined {

@@ -7,6 +7,7 @@ import {
   isAddress,
   isBase64,
   isBoolean,
+  isContentAddress,
   isFilePath,
   isLine,
   isPackageName,
@@ -70,6 +71,7 @@ const EXTRA: ElementRule = {
     source: { required: true, text: isSomething },
     destination: { required: true, text: isSomething },
   },
+  children: {},
 }
 
 const INSTALL: ElementRule = {
@@ -131,7 +133,11 @@ const FILE: ElementRule = {
   by: {
     attribute: 'type',
     default: 'raw',
-    cases: { raw: { text: () => undefined }, base64: { text: isBase64 }, url: { text: isAddress } },
+    cases: {
+      raw: { text: () => undefined },
+      base64: { text: isBase64 },
+      url: { text: isContentAddress },
+    },
   },
 }
 
@@ -143,7 +149,7 @@ const COMMAND: ElementRule = {
     cases: {
       raw: { text: isSomething },
       base64: { text: (text) => isSomething(text) ?? isBase64(text) },
-      url: { text: isAddress },
+      url: { text: isContentAddress },
     },
   },
 }

@@ -62,8 +62,12 @@ function guardMarkup(text: string): XmlProblem | undefined {
   while (at < text.length) {
     const next = text.indexOf('<', at)
     const end = next < 0 ? text.length : next
-    const problem = guardText(text, at, end)
+    const between = text.slice(at, end)
+    const problem = guardReferences(between, at)
     if (problem) return problem
+    const close = between.indexOf(']]>')
+    if (close >= 0)
+      return { offset: at + close, message: 'wanted ]]&gt;, since ]]> ends CDATA sections only' }
     if (next < 0) return undefined
     const markup = readMarkup(text, next)
     if ('message' in markup) return markup
@@ -78,21 +82,21 @@ function guardMarkup(text: string): XmlProblem | undefined {
   return undefined
 }
 
-/** Character data, or the values of a tag's attributes. */
-function guardText(text: string, from: number, to: number): XmlProblem | undefined {
-  for (let at = text.indexOf('&', from); at >= 0 && at < to; at = text.indexOf('&', at + 1)) {
+/** In character data, or in a tag, that begins at `offset`. */
+function guardReferences(text: string, offset: number): XmlProblem | undefined {
+  for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1)) {
     REFERENCE.lastIndex = at
     const [, name, decimal, hexadecimal] = REFERENCE.exec(text) ?? []
     if (name !== undefined) continue
     const code = decimal ? Number(decimal) : Number.parseInt(hexadecimal ?? '', 16)
     if (Number.isNaN(code))
       return {
-        offset: at,
+        offset: offset + at,
         message:
           'wanted &amp; &lt; &gt; &quot; &apos; or a character such as &#233; (a plain & is written &amp;)',
       }
     if (code > 0x10ffff || NOT_XML.test(String.fromCodePoint(code)))
-      return { offset: at, message: 'this character reference is no character of XML' }
+      return { offset: offset + at, message: 'this character reference is no character of XML' }
   }
   return undefined
 }
@@ -127,7 +131,7 @@ function readMarkup(text: string, at: number): Markup | XmlProblem {
   const tag = TAG.exec(text)?.[0]
   if (tag === undefined)
     return { offset: at, message: 'wanted a tag such as <name>; a plain < is written &lt;' }
-  const problem = guardText(text, at, at + tag.length)
+  const problem = guardReferences(tag, at)
   if (problem) return problem
   const isEnd = tag.startsWith('</')
   const isEmpty = tag.endsWith('/>')

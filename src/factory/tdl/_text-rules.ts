@@ -4,6 +4,16 @@ import { GiB, KiB, MiB, TiB } from '../../base/units.ts'
 
 export type TextRule = (text: string) => string | undefined
 
+/** Without what XML calls white space at its ends. Not by a pattern, which would take long over long blanks. */
+export function trimSpace(text: string): string {
+  const isSpace = (at: number) => ' \t\n\r'.includes(text.charAt(at))
+  let start = 0
+  let end = text.length
+  while (start < end && isSpace(start)) start++
+  while (end > start && isSpace(end - 1)) end--
+  return text.slice(start, end)
+}
+
 const MAX_LINE = 4096
 const MAX_SHOWN = 60
 
@@ -17,10 +27,10 @@ export function show(text: string): string {
 }
 
 export const isSomething: TextRule = (text) =>
-  text.trim() === '' ? 'wanted a text, found nothing' : undefined
+  trimSpace(text) === '' ? 'wanted a text, found nothing' : undefined
 
 export const isLine: TextRule = (text) => {
-  if (text.trim() === '') return 'wanted a text, found nothing'
+  if (trimSpace(text) === '') return 'wanted a text, found nothing'
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\0-\x1f\x7f-\x9f\u2028\u2029]/.test(text))
     return `wanted a single line, found ${show(text)}`
@@ -30,14 +40,16 @@ export const isLine: TextRule = (text) => {
 }
 
 /** Source: Oz fetches by these. */
-const SCHEMES = ['http:', 'https:', 'ftp:', 'file:']
-
 export const isAddress: TextRule = (text) =>
-  /^[a-z]+:\/\/[!-~]+$/i.test(text) &&
-  URL.canParse(text) &&
-  SCHEMES.includes(new URL(text).protocol)
+  /^(https?|ftp|file):\/\/[!-~]+$/i.test(text)
     ? undefined
     : `wanted an address such as https://…, http://…, ftp://… or file:///…, found ${show(text)}`
+
+/** Of files and commands: of what the web has, and of what lies beside the template. */
+export const isContentAddress: TextRule = (text) =>
+  isAddress(text) === undefined && !/^ftp:/i.test(text)
+    ? undefined
+    : `wanted an address such as https://…, http://… or file:///…, found ${show(text)}`
 
 export const isBase64: TextRule = (text) =>
   /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(
@@ -60,7 +72,7 @@ export const isPosition: TextRule = (text) =>
   /^[1-9]\d{0,5}$/.test(text) ? undefined : `wanted a number from 1, found ${show(text)}`
 
 export const isPackageName: TextRule = (text) =>
-  /^[^\s-]\S{0,254}$/.test(text)
+  /^[^ \t\n\r-][^ \t\n\r]{0,254}$/u.test(text)
     ? undefined
     : `wanted the name of a package, one word, found ${show(text)}`
 
@@ -76,8 +88,6 @@ export const isFilePath: TextRule = (text) => {
     ? `wanted the path of a file in the guest, without '.' and '..', found ${show(text)}`
     : undefined
 }
-
-const MAX_DISK = 8 * 1024 * 1024 * TiB
 
 /**
  * Bytes of a disk. No unit means GiB, `G` and `T` are powers of 1024 too; `GB` is a power of 1000, `GiB` of 1024, and
@@ -107,10 +117,17 @@ export function toDiskSizeText(size: number): string {
   return `${Math.ceil(size / unit)}${name}`
 }
 
-export const isSize: TextRule = (text) => {
+export const isSize: TextRule = (text) =>
+  parseDiskSize(text) === undefined
+    ? `wanted a number of GiB, or one with a unit such as 20GiB, 20GB or 2T, found ${show(text)}`
+    : undefined
+
+/** What a file system can hold as one file. */
+const MAX_DISK = 8 * 1024 * 1024 * TiB
+
+/** Whether there can be a disk of a size. */
+export const isPossibleSize: TextRule = (text) => {
   const size = parseDiskSize(text)
-  if (size === undefined)
-    return `wanted a number of GiB, or one with a unit such as 20GiB, 20GB or 2T, found ${show(text)}`
   if (size === 0) return 'wanted a disk with some room, found 0'
-  return size > MAX_DISK ? `wanted at most 8 EiB, found ${show(text)}` : undefined
+  return (size ?? 0) > MAX_DISK ? `wanted at most 8 EiB, found ${show(text)}` : undefined
 }

@@ -43,13 +43,16 @@ export function parseXml(text: string, file: string): XmlElement | RecipeFault {
     return { severity: 'error', place, message: problem.message }
   }
   try {
-    const { documentElement } = new DOMParser({ onError: stop }).parseFromString(clean, 'text/xml')
+    const { documentElement } = new DOMParser(OPTIONS).parseFromString(clean, 'text/xml')
     if (documentElement) return new TreeReader(clean, file).toElement(documentElement)
   } catch (error) {
     return toFault(error, file)
   }
   return toFault(undefined, file)
 }
+
+/** Line ends are as XML 1.0 wants them already; the parser would have those of XML 1.1. */
+const OPTIONS = { onError: stop, normalizeLineEndings: (text: string) => text }
 
 /** At warnings as well: what the parser makes of them is a guess. */
 function stop(_level: unknown, message: string): never {

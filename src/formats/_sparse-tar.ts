@@ -4,7 +4,7 @@
  * Source: GNU tar, "Storing Sparse Files", old GNU format.
  */
 import { SECTOR } from '../base/units.ts'
-import { tarHeader, writeTarNumber } from './_tar.ts'
+import { tarHeader, writeTarNumber } from './tar-header.ts'
 import { type DiskMap, UNIT } from './disk-map.ts'
 
 /** Entries of the list, offset and length of 12 bytes each, in the header and in each further block. */

@@ -4,7 +4,7 @@
  */
 import { MiB, SECTOR } from '../base/units.ts'
 import { writePaxRecords } from './_pax-records.ts'
-import { TAR_END, TAR_RECORD, tarHeader } from './_tar.ts'
+import { TAR_END, TAR_RECORD, tarHeader } from './tar-header.ts'
 import type { DataRun, ReadContent, TreeFile, TreeMember } from './tree-archive.ts'
 
 /** Content that is read, and bytes that are handed on, at a time. */
@@ -130,7 +130,7 @@ function cut(text: string): string {
   return text.slice(0, NAME)
 }
 
-/** The fields of `_tar.ts`, and: 157 what a link points to (100), 329 and 337 numbers of a device (8). */
+/** The fields of `tar-header.ts`, and: 157 what a link points to (100), 329 and 337 numbers of a device (8). */
 function plainHeader(
   { mode, uid, gid, mtime, node }: TreeMember,
   name: string,

@@ -2,7 +2,7 @@
 import { Failure, isFailure } from '../../base/failure.ts'
 import { ask, askOnceOnly, askToDelete, type Asking, type Question } from './_ask.ts'
 import { asWire, listOf, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
-import { toLine } from './_refusals.ts'
+import { toLine } from '../refusal-text.ts'
 import type {
   ComputeService,
   Flavor,

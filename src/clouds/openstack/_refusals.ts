@@ -1,8 +1,7 @@
 /** What an OpenStack service's refusal means. Source: the services' fault formats; oslo's and Neutron's error bodies. */
 import { Failure, type FailureCode } from '../../base/failure.ts'
+import { messageIn } from '../refusal-text.ts'
 import { isNoRoom } from './no-room.ts'
-
-const MAX_MESSAGE = 500
 
 /** Whether the same question may have another answer later. */
 export function isPassing(status: number): boolean {
@@ -27,37 +26,4 @@ function codeOf(status: number, said: string): FailureCode {
   if (status === 413 || status === 507) return 'CLOUD_FULL'
   if (status === 429 || status === 502 || status === 503 || status === 504) return 'CLOUD_AWAY'
   return 'CLOUD_FAILED'
-}
-
-/**
- * The words of an error body: `{"badRequest": {"message": …}}`, `{"NeutronError": {"message": …}}`,
- * `{"message": …}`, or a page. One line, bounded.
- */
-export function messageIn(text: string): string {
-  let said: string
-  try {
-    said = findMessage(JSON.parse(text), 3) ?? ''
-  } catch {
-    said = text.replaceAll(/<title>.*?<\/title>|<[^>]*>/gs, ' ')
-  }
-  return toLine(said)
-}
-
-/** In one line, without control characters, bounded. */
-export function toLine(said: string): string {
-  return said
-    .replaceAll(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_MESSAGE)
-}
-
-function findMessage(value: unknown, depth: number): string | undefined {
-  if (typeof value !== 'object' || value === null || depth === 0) return undefined
-  const { message } = value as { message?: unknown }
-  if (typeof message === 'string') return message
-  for (const inner of Object.values(value)) {
-    const found = findMessage(inner, depth - 1)
-    if (found !== undefined) return found
-  }
-  return undefined
 }

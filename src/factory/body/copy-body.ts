@@ -9,6 +9,8 @@ import type { OpenBody } from './open-body.ts'
 
 const CHUNK = MiB
 
+type CopiedBody = Pick<OpenBody, 'source' | 'map'>
+
 interface CopyOptions {
   readonly signal: AbortSignal
   /** How much is done, 0 to 1. */
@@ -19,7 +21,11 @@ interface CopyOptions {
  * Writes a body into a new raw file, to be worked on. Only data is moved: by the kernel (which shares blocks where the
  * file system can) if the store is on this host. Fails with NO_SPACE, FILE_UNREADABLE, INTERRUPTED, and as reading does.
  */
-export async function copyBody(body: OpenBody, path: string, options: CopyOptions): Promise<void> {
+export async function copyBody(
+  body: CopiedBody,
+  path: string,
+  options: CopyOptions,
+): Promise<void> {
   try {
     await using file = await open(path, 'wx', 0o600)
     await file.truncate(body.map.size)
@@ -32,8 +38,8 @@ export async function copyBody(body: OpenBody, path: string, options: CopyOption
 }
 
 async function copyByKernel(
-  { source, map }: OpenBody,
-  from: NonNullable<OpenBody['source']['file']>,
+  { source, map }: CopiedBody,
+  from: NonNullable<CopiedBody['source']['file']>,
   { file, path }: { readonly file: FileHandle; readonly path: string },
   { signal, tell }: CopyOptions,
 ): Promise<void> {
@@ -52,7 +58,7 @@ async function copyByKernel(
 }
 
 async function copyThroughMemory(
-  { source, map }: OpenBody,
+  { source, map }: CopiedBody,
   file: FileHandle,
   { signal, tell }: CopyOptions,
 ): Promise<void> {

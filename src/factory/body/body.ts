@@ -9,6 +9,7 @@ import { Failure } from '../../base/failure.ts'
 import type { DigestThreads } from '../../bytes/digest-threads.ts'
 import type { Database } from '../../database/database.ts'
 import type { Catalog } from '../../images/catalog.ts'
+import type { Image } from '../../images/image.ts'
 import type { ImageContent } from '../../images/image-content.ts'
 import type { Images } from '../../images/images.ts'
 import type { Uploads } from '../../images/upload.ts'
@@ -37,6 +38,8 @@ export interface BodyRecord {
     readonly userId: string | null
     readonly requestId: string
   }
+  /** An image whose needs and tags it shares; left out: it has none. */
+  readonly like?: Pick<Image, 'minRamMiB' | 'minDiskGiB' | 'tags'> | undefined
   /** Properties of the image: `os_distro`, `architecture`. */
   readonly properties?: Readonly<Record<string, string>> | undefined
   readonly signal: AbortSignal

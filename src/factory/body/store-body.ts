@@ -49,6 +49,7 @@ export async function fillBody(
 ): Promise<Image> {
   const { images, uploads } = parts
   const { imageId, name, requester, properties = {}, signal, tell } = record
+  const { minRamMiB = 0, minDiskGiB = 0, tags = [] } = record.like ?? {}
   await removeBody(parts, imageId, signal)
   await images.create({
     id: imageId,
@@ -59,9 +60,9 @@ export async function fillBody(
     owner: requester.owner,
     containerFormat: 'bare',
     diskFormat,
-    minRamMiB: 0,
-    minDiskGiB: 0,
-    tags: [],
+    minRamMiB,
+    minDiskGiB,
+    tags,
     properties,
   })
   try {

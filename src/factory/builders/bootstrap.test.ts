@@ -39,6 +39,8 @@ const tdl = (parts: {
   ${parts.more ?? ''}
 </template>`)
 
+const why = async (parts: Parameters<typeof tdl>[0]) => whyNotBootstrap(await tdl(parts), {})
+
 describe('what is bootstrapped', () => {
   it('is the system that a TDL names, with the size of its disk', async () => {
     const template = await tdl({
@@ -79,7 +81,6 @@ describe('what is bootstrapped', () => {
   })
 
   it('is refused by name when it is something else', async () => {
-    const why = async (parts: Parameters<typeof tdl>[0]) => whyNotBootstrap(await tdl(parts), {})
     assert.match((await why({ os: 'Fedora', version: '39' })) ?? '', /and not Fedora 39$/)
     assert.match((await why({ version: '4' })) ?? '', /and not Debian 4$/)
     assert.match((await why({ arch: 'aarch64' })) ?? '', /and not for aarch64$/)

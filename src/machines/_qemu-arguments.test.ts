@@ -71,7 +71,7 @@ test('a target takes what is written, on the bus that was asked for, and is boot
     'read-only': false,
     discard: 'unmap',
   })
-  for (const bus of DISK_BUSES)
+  for (const bus of DISK_BUSES.filter((name) => name !== 'sd'))
     assert.ok(withTarget(bus).some((word) => /drive=target,.*bootindex=0/.test(word)))
 })
 

@@ -70,12 +70,14 @@ const CONTROLLERS: Readonly<Record<DiskBus, readonly string[]>> = {
   scsi: ['-device', 'virtio-scsi-pci,id=scsi'],
   sata: [],
   ide: ['-device', 'piix3-ide,id=legacy'],
+  sd: ['-device', 'sdhci-pci,id=sd'],
 }
 const DISK_DEVICES: Readonly<Record<DiskBus, string>> = {
   virtio: 'virtio-blk-pci',
   scsi: 'scsi-hd,bus=scsi.0',
   sata: 'ide-hd,bus=ide.0', // q35's own controller is AHCI, and its ports are called so
   ide: 'ide-hd,bus=legacy.0',
+  sd: 'sd-card', // no firmware here boots from it, and it has no name of its own
 }
 
 function targetOf({ target, kernel }: MachineOptions): string[][] {
@@ -90,12 +92,14 @@ function targetOf({ target, kernel }: MachineOptions): string[][] {
       cache: { 'no-flush': true },
       file: { ...fileNode(target.path, false), discard: 'unmap' },
     }),
-    // A kernel that is started directly is what is booted first.
-    [
-      '-device',
-      `${DISK_DEVICES[target.bus]},drive=${TARGET_NODE},serial=ingot-disk${kernel ? '' : ',bootindex=0'}`,
-    ],
+    ['-device', [DISK_DEVICES[target.bus], `drive=${TARGET_NODE}`, ...propertiesOf()].join(',')],
   ]
+
+  function propertiesOf(): string[] {
+    if (target?.bus === 'sd') return []
+    // A kernel that is started directly is what is booted first.
+    return ['serial=ingot-disk', ...(kernel === undefined ? ['bootindex=0'] : [])]
+  }
 }
 
 function mediaOf({ cdroms = [], floppy }: MachineOptions): string[][] {

@@ -17,7 +17,7 @@ export interface MachineDisk {
 }
 
 /** How a disk is connected, and which network card there is: what the guest has drivers for. */
-export const DISK_BUSES = ['virtio', 'scsi', 'sata', 'ide'] as const
+export const DISK_BUSES = ['virtio', 'scsi', 'sata', 'ide', 'sd'] as const
 export type DiskBus = (typeof DISK_BUSES)[number]
 export const NIC_MODELS = ['virtio', 'e1000e', 'e1000', 'rtl8139'] as const
 export type NicModel = (typeof NIC_MODELS)[number]

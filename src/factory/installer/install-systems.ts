@@ -73,7 +73,7 @@ const ROWS: readonly Row[] = [
       { kernel: 'install.amd/vmlinuz', initrd: 'install.amd/initrd.gz' },
       { kernel: 'install.386/vmlinuz', initrd: 'install.386/initrd.gz' },
     ],
-    memory: 768,
+    memory: 1280,
   },
   {
     name: 'Ubuntu',

@@ -38,6 +38,14 @@ export interface PlanOrder {
   readonly authorizedKey?: string | undefined
 }
 
+/** What Linux calls the first disk of each. */
+const DEVICES: Readonly<Record<DiskBus, string>> = {
+  virtio: '/dev/vda',
+  scsi: '/dev/sda',
+  sata: '/dev/sda',
+  ide: '/dev/sda',
+  sd: '/dev/mmcblk0',
+}
 const DEFAULT_DISK_SIZE = 10 * GiB
 
 /** Fails with TEMPLATE_INVALID, REQUEST_INVALID. */
@@ -63,7 +71,7 @@ export function planInstallation({ template, options, authorizedKey }: PlanOrder
       tree: install.source.type === 'url' ? new URL(install.source.url) : undefined,
       passwordHash: hash,
       password: clear,
-      device: bus === 'virtio' ? '/dev/vda' : '/dev/sda',
+      device: DEVICES[bus],
       firmware,
       productKey: install.productKey,
       authorizedKey,

@@ -42,7 +42,7 @@ export function buildRoutes(app: FastifyInstance, service: Service): void {
     { schema: { summary: 'have an image built, and what it is made of', body: orderSchema } },
     door.allowed('factory_create', async (visit) => {
       const image = await placeOrder(visit)
-      return sendJson(visit.reply, 202, toWireBuild(image)).header('location', pathOf(image))
+      return sendJson(visit.reply.header('location', pathOf(image)), 202, toWireBuild(image))
     }),
   )
 
@@ -64,7 +64,7 @@ export function buildRoutes(app: FastifyInstance, service: Service): void {
       const content = readBody({ request, reply })
       const requester = requesterOf(visit)
       const image = await factory.importBase({ requester, content, name, parameters })
-      return sendJson(reply, 201, toWireBuild(image)).header('location', pathOf(image))
+      return sendJson(reply.header('location', pathOf(image)), 201, toWireBuild(image))
     }),
   )
 

@@ -37,7 +37,7 @@ export function recipeRunRoutes(
   const validators = validatorMap()
 
   const answer = (visit: Visit, run: RecipeRun) =>
-    sendJson(visit.reply, 202, toWireRun(run)).header('location', `${RUNS}/${run.id}`)
+    sendJson(visit.reply.header('location', `${RUNS}/${run.id}`), 202, toWireRun(run))
 
   app.post(
     `${RECIPES}/check`,

@@ -13,22 +13,23 @@ const { OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME } = process.env
 const isAsked = process.env['INGOT_OPENSTACK'] === '1' && OS_AUTH_URL !== undefined
 const skip = isAsked ? false : 'INGOT_OPENSTACK=1 and OS_… of a real cloud are not set'
 
+const provider = (more = {}) => ({
+  name: 'real',
+  options: { poll_seconds: 0.5, ...more },
+  credentials: {
+    auth_url: OS_AUTH_URL ?? '',
+    username: OS_USERNAME ?? '',
+    password: OS_PASSWORD ?? '',
+    tenant: OS_PROJECT_NAME ?? '',
+  },
+})
+
 suite('the OpenStack target and a real Glance', { skip }, async () => {
   if (!isAsked) return
   const at = await tempDir()
   await makeSparseDisk(at('disk.raw'), 12 * MiB)
   const disk = await openTestDisk(at('disk.raw'), at('.'))
   after(async () => await disk[Symbol.asyncDispose]())
-  const provider = (more = {}) => ({
-    name: 'real',
-    options: { poll_seconds: 0.5, ...more },
-    credentials: {
-      auth_url: OS_AUTH_URL,
-      username: OS_USERNAME ?? '',
-      password: OS_PASSWORD ?? '',
-      tenant: OS_PROJECT_NAME ?? '',
-    },
-  })
   for (const [format, method] of [
     ['raw', 'upload'],
     ['qcow2', 'upload'],

@@ -72,6 +72,7 @@ function guardMarkup(text: string): XmlProblem | undefined {
     const markup = readMarkup(text, next)
     if ('message' in markup) return markup
     depth += markup.deeper
+    if (depth < 0) return { offset: next, message: 'here ends an element that did not begin' }
     parts += markup.parts
     if (depth > MAX_DEPTH)
       return { offset: next, message: `elements are nested deeper than ${MAX_DEPTH} levels` }

@@ -61,7 +61,8 @@ function stop(_level: unknown, message: string): never {
 
 function toFault(error: unknown, file: string): RecipeFault {
   const locator = error instanceof ParseError ? (error.locator as Located | undefined) : undefined
-  const reason = error === undefined ? 'no element' : (messageOf(error).split('\n')[0] ?? '')
+  const told = error === undefined ? 'no element' : (messageOf(error).split('\n')[0] ?? '')
+  const reason = told.replace(/^Reporting \w+ .* caused Error: /, '')
   return {
     severity: 'error',
     place: placeOf(locator ?? {}, file),

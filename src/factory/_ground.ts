@@ -49,7 +49,7 @@ export function newTask(row: ImageRow, id: string, type: string): NewTask {
     userId: row.user_id,
     requestId: row.request_id,
     subject: subjectOf(row.id),
-    hidden: false,
+    hidden: true, // the image is its record; nobody lists it as a task of the image service
     input: { factoryImageId: row.id },
   }
 }

@@ -15,11 +15,32 @@ import type { Leftover } from './factory.ts'
 /** So many images are looked at by one `reap`. */
 const PAGE = 1000
 
+type Maker = Pick<ImageRow, 'id' | 'type' | 'builder' | 'target' | 'provider' | 'definition'>
+
+/** Adds to what is left of an image. */
+export async function addLeftovers(
+  ground: Pick<Ground, 'context'>,
+  tx: Tx,
+  row: Maker,
+  { left, reason }: Cleared,
+): Promise<void> {
+  if (left.length === 0) return
+  const known = await tx
+    .as<FactoryTables>()
+    .selectFrom('factory_leftovers')
+    .select('things')
+    .where('image_id', '=', row.id)
+    .where('part', '=', partOf(row))
+    .executeTakeFirst()
+  const earlier = known ? parseThings(known.things) : []
+  await keepLeftovers(ground, tx, row, { left: [...earlier, ...left], reason })
+}
+
 /** In place of what was kept of this image and part before. */
-export async function keepLeftovers(
+async function keepLeftovers(
   { context }: Pick<Ground, 'context'>,
   tx: Tx,
-  row: Pick<ImageRow, 'id' | 'type' | 'builder' | 'target' | 'provider' | 'definition'>,
+  row: Maker,
   { left, reason }: Cleared,
 ): Promise<void> {
   const part = partOf(row)
@@ -34,16 +55,10 @@ export async function keepLeftovers(
   }
   const kept = { things: JSON.stringify(left), reason }
   const { provider, definition } = row
+  const created_at = context.now().getTime()
   await tables
     .insertInto('factory_leftovers')
-    .values({
-      image_id: row.id,
-      part,
-      provider,
-      definition,
-      created_at: context.now().getTime(),
-      ...kept,
-    })
+    .values({ image_id: row.id, part, provider, definition, created_at, ...kept })
     .onConflict((conflict) => conflict.columns(['image_id', 'part']).doUpdateSet(kept))
     .execute()
 }

@@ -5,8 +5,6 @@ import type { CloudTarget } from './cloud-target.ts'
 import type { PartInfo } from './factory.ts'
 import type { OsBuilder } from './os-builder.ts'
 
-const PUSHES = 4
-
 export class PartList {
   readonly builders: readonly OsBuilder[]
   readonly targets: readonly CloudTarget[]
@@ -40,9 +38,9 @@ export class PartList {
     throw unknown('cloud target', name, [...this.#byName.keys()])
   }
 
-  /** Pushes at a time. */
-  concurrencyOf({ concurrency = PUSHES }: CloudTarget): number {
-    return concurrency
+  /** A target's own name, of an alias too. */
+  nameOf(target: string | undefined): string | undefined {
+    return target === undefined ? undefined : (this.#byName.get(target)?.name ?? target)
   }
 
   describe(): PartInfo[] {

@@ -53,6 +53,7 @@ export class Recorder {
   /** By kind: the end of what came, with which a secret may begin. */
   readonly #held = new Map<LogKind, string>()
   #timer: NodeJS.Timeout | undefined
+  #isClosed = false
   #writing: Promise<void> = Promise.resolve()
 
   constructor(row: ImageRow, parts: RecorderParts) {
@@ -79,6 +80,7 @@ export class Recorder {
 
   /** Changes the record; it is written soon. */
   set(change: RowChange): void {
+    if (this.#isClosed) return
     const { mask, onStatus } = this.#parts
     const shown: RowChange = { ...change }
     if (change.activity !== undefined) shown.activity = plain(mask.apply(change.activity))
@@ -138,6 +140,7 @@ export class Recorder {
     clearTimeout(this.#timer)
     this.#release()
     await this.write().catch((error: unknown) => this.#parts.onError(error))
+    this.#isClosed = true // work that was left behind has nothing to say any more
     clearTimeout(this.#timer)
   }
 
@@ -217,7 +220,7 @@ export class Recorder {
   }
 
   #add(kind: LogKind, text: string): void {
-    if (text === '') return
+    if (text === '' || this.#isClosed) return
     if (this.#waiting + text.length > TOO_MUCH) {
       this.#lost += Buffer.byteLength(text)
       return

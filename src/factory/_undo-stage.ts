@@ -6,7 +6,7 @@ import { failChildren } from './_children.ts'
 import { clearThings } from './_clear-things.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { announce, type Ground } from './_ground.ts'
-import { keepLeftovers } from './_leftovers.ts'
+import { addLeftovers } from './_leftovers.ts'
 import { maskOf } from './_mask-of.ts'
 import { imageIdOf, openRecorder } from './_run-stage.ts'
 import { namesOf, type Secrets } from './_secrets.ts'
@@ -26,6 +26,7 @@ export async function undoStage(
   const { signal } = lease
   const things = task.leftovers
   const cleared = await clearThings(ground, { row, secrets, things, signal, log: recorder.log })
+  signal.throwIfAborted() // somebody else goes on, and clears away the rest
   await ground.bodies.remove(row.id, signal)
   const error = errorOf(reason)
   recorder.log.event(`failed: ${error}`)
@@ -43,7 +44,7 @@ export async function undoStage(
       row,
       isCancel(reason) ? 'was cancelled' : `failed: ${error}`,
     )
-    await keepLeftovers(ground, tx, row, cleared)
+    await addLeftovers(ground, tx, row, cleared)
     // Without them nobody could clear away later what is left.
     if (cleared.left.length === 0 || namesOf(secrets).length === 0)
       await ground.secrets.forget(tx, row.id)

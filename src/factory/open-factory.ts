@@ -41,7 +41,7 @@ export async function openFactory(parts: FactoryParts): Promise<Factory> {
     orderProvider: async (order) => toImage(await orderProvider(ground, order)),
     importBase: async (order) => await importBase(ground, order),
     get: async (id) => toImage(await records.demand(id)),
-    list: async (query) => await records.list(query),
+    list: async (query) => await records.list({ ...query, target: list.nameOf(query.target) }),
     readDocument: async (id, kind) => await readDocument(records, id, kind),
     readLog: async (id, after, limit) => {
       await records.demand(id)

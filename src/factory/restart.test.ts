@@ -125,7 +125,7 @@ describe('when its server ends', () => {
 
 /** Ends a server as if it had been killed: its task looks as when it was at work. */
 async function kill(bench: TestFactory, imageId: string): Promise<void> {
-  const tasks = await bench.ledger.list({ subject: `factory/${imageId}` })
+  const tasks = await bench.ledger.list({ subject: `factory/${imageId}`, hidden: true })
   const [task] = tasks
   assert.ok(task)
   const { database } = bench

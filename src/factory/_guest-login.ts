@@ -1,4 +1,5 @@
 /** Logging in to a guest that is starting: tried until it lets us in, with the key that it showed first from then on. */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Context } from '../base/context.ts'
@@ -92,6 +93,13 @@ export async function pinnedKeys(pinsFile: string): Promise<readonly string[]> {
     const [, type, key] = line.split(' ')
     return type === undefined || key === undefined ? [] : [`${type} ${key}`]
   })
+}
+
+/** `ssh-ed25519 SHA256:…` of `ssh-ed25519 AAAA…`. Source: ssh-keygen(1), -l. */
+export function fingerprintOf(key: string): string {
+  const [type, data = ''] = key.split(' ')
+  const digest = createHash('sha256').update(Buffer.from(data, 'base64')).digest('base64')
+  return `${type} SHA256:${digest.replace(/=+$/, '')}`
 }
 
 export function untrusted({ host }: GuestLogin): Failure {

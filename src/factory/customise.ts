@@ -7,7 +7,14 @@ import { runRecipe } from '../recipes/run-recipe.ts'
 import type { Report } from '../recipes/report.ts'
 import type { Facts } from '../remotes/facts.ts'
 import type { Remote } from '../remotes/remote.ts'
-import { type GuestLogin, logInToGuest, pinnedKeys, takeOutKey, untrusted } from './_guest-login.ts'
+import {
+  fingerprintOf,
+  type GuestLogin,
+  logInToGuest,
+  pinnedKeys,
+  takeOutKey,
+  untrusted,
+} from './_guest-login.ts'
 import { packagesOf } from './body/read-packages.ts'
 import { demandOk } from './demand-ok.ts'
 import type { Job, PhaseScene } from './os-builder.ts'
@@ -19,7 +26,8 @@ export interface CustomiseOrder extends GuestLogin {
   /** Values of the recipe's arguments, by name. */
   readonly values?: ReadonlyMap<string, string> | undefined
   /**
-   * The host keys that the guest tells by another way (its console), as `ssh-ed25519 AAAA…`; empty: it told none. Asked when
+   * The host keys that the guest tells by another way (its console), each as `ssh-ed25519 AAAA…` or
+   * `ssh-ed25519 SHA256:…`; of the kind that it showed none: it told nothing. Asked when
    * the guest has set itself up, before anything is done in it. Left out: the first key that it shows is believed.
    */
   readonly readHostKeys?: ((signal: AbortSignal) => Promise<readonly string[]>) | undefined
@@ -131,7 +139,8 @@ async function checkHostKey(
   const told = all.filter((key) => types.includes(key.split(' ')[0]))
   if (told.length === 0)
     return log.event(`believing the first host key that the guest showed: ${pinned.join(', ')}`)
-  if (!pinned.some((key) => told.includes(key))) throw untrusted(order)
+  if (!pinned.some((key) => told.includes(key) || told.includes(fingerprintOf(key))))
+    throw untrusted(order)
   log.event('the guest’s host key is the one that its console tells')
 }
 

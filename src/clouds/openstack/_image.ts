@@ -1,11 +1,18 @@
 /** Glance's wire. Source: the Image API v2 reference. */
 import { randomUUID } from 'node:crypto'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
-import { ask, askFor, askToDelete, type Asking } from './_ask.ts'
+import { ask, askFor, askOnceOnly, askToDelete, type Asking } from './_ask.ts'
 import { asWire, chooseNamed, listOf, numberOr, textOf, textOr, type Wire } from './_fields.ts'
-import type { CloudImage, ImageImport, ImageQuery, ImageService, NewCloudImage } from './image.ts'
+import type {
+  CloudImage,
+  ImageChange,
+  ImageImport,
+  ImageQuery,
+  ImageService,
+  NewCloudImage,
+} from './image.ts'
 
-const PATCH = 'application/openstack-images-v2.1-json-patch'
+const PATCH = { 'content-type': 'application/openstack-images-v2.1-json-patch' }
 /** An upload is answered when all is in its place, a download begins when the store has found it. */
 const DATA_SILENCE_MS = 10 * 60_000
 const PAGE = 200
@@ -17,8 +24,15 @@ export function openImageService(given: Asking): ImageService {
   const asking: Asking = { ...given, endpoint }
 
   const list = async (query: ImageQuery = {}): Promise<CloudImage[]> => {
-    const { name, tag, status, visibility, properties } = query
-    const filter = { ...properties, tag, status, visibility, ...(name && { name: quoted(name) }) }
+    const { name, tag, status, visibility, owner, properties } = query
+    const filter = {
+      ...properties,
+      tag,
+      status,
+      visibility,
+      owner,
+      ...(name && { name: quoted(name) }),
+    }
     const found: CloudImage[] = []
     for (let marker: string | undefined; found.length < MAX_LISTED;) {
       const sort = { sort: 'created_at:desc', limit: String(PAGE), marker }
@@ -45,6 +59,18 @@ export function openImageService(given: Asking): ImageService {
       stream: { content: data.stream, size: data.size },
       timeoutMs: DATA_SILENCE_MS,
     })
+  }
+
+  const changeOnce = async (id: string, values: ImageChange): Promise<CloudImage> => {
+    const there = asWire((await ask(asking, { path: at(id) })).json, 'image')
+    const operations = Object.entries(values).flatMap(([name, value]) => {
+      const path = `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+      if (value === null) return name in there ? [{ op: 'remove', path }] : []
+      return [{ op: name in there ? 'replace' : 'add', path, value }]
+    })
+    if (operations.length === 0) return toImage(there)
+    const question = { method: 'PATCH', path: at(id), json: operations, repeatable: false }
+    return toImage(asWire((await ask(asking, { ...question, headers: PATCH })).json, 'image'))
   }
 
   return {
@@ -117,20 +143,13 @@ export function openImageService(given: Asking): ImageService {
         stream: wholeBody(response, asking),
       }
     },
-    change: async (id, values) => {
-      const there = asWire((await ask(asking, { path: at(id) })).json, 'image')
-      const operations = Object.entries(values).flatMap(([name, value]) => {
-        const path = `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
-        if (value === null) return name in there ? [{ op: 'remove', path }] : []
-        return [{ op: name in there ? 'replace' : 'add', path, value }]
-      })
-      if (operations.length === 0) return toImage(there)
-      const headers = { 'content-type': PATCH }
-      // A property that is gone cannot be removed again.
-      const repeatable = operations.every(({ op }) => op !== 'remove')
-      const question = { method: 'PATCH', path: at(id), headers, json: operations, repeatable }
-      return toImage(asWire((await ask(asking, question)).json, 'image'))
-    },
+    // What is to be done follows from what there is, so that it can be done again.
+    change: async (id, values) =>
+      await askOnceOnly(
+        asking,
+        async () => await changeOnce(id, values),
+        async () => undefined,
+      ),
     delete: async (id) => await askToDelete(asking, at(id)),
   }
 }

@@ -57,9 +57,16 @@ export interface ImageQuery {
   readonly tag?: string
   readonly status?: string
   readonly visibility?: string
+  /** The id of a project. */
+  readonly owner?: string | undefined
   /** Properties that must have these values. */
   readonly properties?: Readonly<Record<string, string>>
 }
+
+/** Values by the wire's names; null removes a property. */
+export type ImageChange = Readonly<
+  Record<string, string | number | boolean | readonly string[] | null>
+>
 
 export interface ImageService {
   /** Newest first, at most 1,000. */
@@ -80,10 +87,7 @@ export interface ImageService {
   /** The data from a byte on. The stream fails with CLOUD_AWAY when it breaks off. */
   download(id: string, from?: number): Promise<ImageDownload>
   /** Sets properties, and what else can be changed (`name`, `visibility`, `min_disk`, …), as the wire spells them; null removes. */
-  change(
-    id: string,
-    values: Readonly<Record<string, string | number | boolean | readonly string[] | null>>,
-  ): Promise<CloudImage>
+  change(id: string, values: ImageChange): Promise<CloudImage>
   /** False: it was gone already. */
   delete(id: string): Promise<boolean>
 }

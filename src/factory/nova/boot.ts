@@ -96,7 +96,7 @@ function disksOf({ volumeId, isoVolumeId }: BootDisk & { from: 'volume' }): Serv
 }
 
 async function groupOf(
-  { services: { network }, belongings, choice }: Scene,
+  { services: { network }, belongings, choice, options }: Scene,
   role: string,
   around: Belonging[],
 ): Promise<string> {
@@ -107,7 +107,7 @@ async function groupOf(
     async (name, mark) => await network.createSecurityGroup(name, mark),
   )
   around.push(group)
-  await network.allowTcp(group.id, 22)
+  await network.allowTcp(group.id, options.ssh_port ?? 22)
   return group.id
 }
 

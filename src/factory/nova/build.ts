@@ -13,11 +13,12 @@ import type { BuiltImage, Job } from '../os-builder.ts'
 import type { Belonging } from './belongings.ts'
 import { type BootDisk, bootServer, type Running } from './boot.ts'
 import { defaultUserOf } from './choose.ts'
+import { hostKeysOn } from './console-keys.ts'
 import { installSystem, makeVolume } from './install.ts'
 import type { NovaOptions } from './nova-options.ts'
 import type { Scene } from './scene.ts'
 import { dressImage, fetchImage, publishImage, snapshotServer, snapshotVolume } from './snapshot.ts'
-import { hostKeysOn, waitForStatus } from './watch-server.ts'
+import { waitForStatus } from './watch-server.ts'
 
 const START_MS = 30 * 60_000
 const STOP_MS = 15 * 60_000
@@ -47,12 +48,13 @@ export async function buildOnCloud(scene: Scene): Promise<BuiltImage> {
     await tellConsole(guest, job.log)
     throw error
   })
+  const documents = documentsOf(job, customised)
   const { made, image } = await takeImage(scene, guest, customised)
   const built = await bringHome(scene, made, image)
   await job.phase({ name: 'clearing up', from: 96, to: 99 }, async () => {
     await belongings.removeAll()
   })
-  return { ...built, documents: documentsOf(job, customised) }
+  return { ...built, documents }
 }
 
 async function startGuest(
@@ -132,6 +134,7 @@ async function customiseGuest(scene: Scene, guest: Guest): Promise<Customised> {
         to: 75,
         host: address,
         user,
+        port: options.ssh_port,
         become: prefix === 'sudo',
         privateKeyFile: key.privateKeyFile,
         publicKey: key.publicKey,

@@ -11,11 +11,12 @@ export async function findCloudLeftovers(
 ): Promise<readonly Thing[]> {
   const { compute, network, image, volume } = services
   const hasVolumes = await services.has('block-storage')
+  const owner = await services.projectId()
   const found: Thing[] = []
-  const add = (kind: ThingKind, id: string, name: string, imageId: string | undefined) => {
+  const add = (kind: ThingKind, id: string, name: string, marked: string | undefined) => {
     const [, named] = NAMED.exec(name) ?? []
-    const owner = imageId ?? named
-    if (owner !== undefined) found.push({ kind, cloud, imageId: owner, name, id })
+    const imageId = marked ?? named
+    if (imageId !== undefined) found.push({ kind, cloud, imageId, name, id })
   }
   for (const { id, name, metadata } of await compute.listServers(NAME_PREFIX))
     add('server', id, name, metadata[MARK])
@@ -28,7 +29,7 @@ export async function findCloudLeftovers(
   for (const name of await compute.listKeypairs()) add('keypair', name, name, undefined)
   for (const { id, name, metadata } of hasVolumes ? await volume.list() : [])
     if (MARK in metadata) add('volume', id, name, metadata[MARK])
-  for (const { id, name, properties } of await image.list({ visibility: 'private' }))
+  for (const { id, name, properties } of await image.list({ owner }))
     if (MARK in properties) add('image', id, name ?? '', properties[MARK])
   return found
 }

@@ -10,7 +10,7 @@ import type { Scene } from './scene.ts'
 import { snapshotServer, snapshotVolume } from './snapshot.ts'
 import { checkServer, waitForImage } from './watch-server.ts'
 
-const LOOK_MS = 10_000
+const LOOK_MS = 5000
 const INSTALL_MS = 3 * 3_600_000
 const DEFAULT_INACTIVITY_S = 1800
 /** An installer's dialog is seen when the console is read next, and may yet go away. */

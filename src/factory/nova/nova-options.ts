@@ -18,6 +18,7 @@ export interface NovaOptions {
   readonly request_floating_ip?: boolean
   readonly floating_network?: string
   readonly default_user?: string
+  readonly ssh_port?: number
   readonly command_prefix?: 'sudo' | 'none'
   readonly keypair?: string
   readonly private_key?: string
@@ -95,6 +96,13 @@ export const novaOptions = Type.Object(
       'whether the instance is reached by a floating address. Default: false',
     ),
     floating_network: text('where that comes from. Default: the only external one'),
+    ssh_port: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description: 'where the image answers SSH. Default: 22',
+      }),
+    ),
     default_user: text(
       'whom the image lets in. Default: as cloud images of the system have it (debian, fedora, …)',
     ),

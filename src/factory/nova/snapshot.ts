@@ -49,12 +49,17 @@ const LEFT_BY_INSTANCE =
 
 /** Gives the image its name and properties, and takes out what an instance left. */
 export async function dressImage(
-  { services: { image: images }, job, options }: Scene,
+  { services: { image: images }, job, options, choice: { origin } }: Scene,
   id: string,
   facts: Facts,
 ): Promise<CloudImage> {
   const { properties } = await images.get(id)
-  const left = Object.keys(properties).filter((name) => LEFT_BY_INSTANCE.test(name))
+  const before = 'image' in origin && origin.kind !== 'iso' ? origin.image.properties : {}
+  // Compute hosts write down what they chose for want of a wish; the next host may choose better.
+  const left = Object.keys(properties).filter(
+    (name) =>
+      LEFT_BY_INSTANCE.test(name) || (name.startsWith('hw_') && !Object.hasOwn(before, name)),
+  )
   const visibility = visibilityOf(options)
   return await images.change(id, {
     ...Object.fromEntries(left.map((name) => [name, null])),

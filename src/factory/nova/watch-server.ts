@@ -123,15 +123,3 @@ export async function waitForImage(
     }
   })
 }
-
-/** The host keys that cloud-init prints on the console. Source: cloud-init's module keys-to-console. */
-export function hostKeysOn(consoleText: string): readonly string[] {
-  const [, block = ''] =
-    /-----BEGIN SSH HOST KEY KEYS-----(.*?)-----END SSH HOST KEY KEYS-----/s.exec(
-      consoleText.slice(consoleText.lastIndexOf('-----BEGIN SSH HOST KEY KEYS-----')),
-    ) ?? []
-  const keys = block.matchAll(
-    /\b((?:ssh|ecdsa|sk)-[\w@.-]{1,60}) (AAAA[A-Za-z0-9+/]{20,2000}={0,2})/g,
-  )
-  return [...keys].map(([, type, key]) => `${type} ${key}`)
-}

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 import { toFacts } from '../remotes/facts.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { ArgumentValues } from './argument-values.ts'
-import { isTemplate, parseTemplate, renderTexts } from './template.ts'
+import { asLiteral, isTemplate, parseTemplate, renderTexts } from './template.ts'
 
 const FACTS = toFacts('ID=debian\nVERSION_ID="12"\n', 'x86_64')
 
@@ -15,6 +15,11 @@ function render(text: string, values: Record<string, string> = {}): string {
 }
 
 describe('a template', () => {
+  it('may stand for a text that looks like one', () => {
+    const texts = fc.string({ unit: fc.constantFrom(...'{}%\'" a-'), maxLength: 12 })
+    fc.assert(fc.property(texts, (text) => assert.equal(render(asLiteral(text)), text)))
+  })
+
   it('fills in arguments and facts', () => {
     assert.equal(
       render('{{ name }} on {{ facts.distro }} {{ facts.version }}', { name: 'web' }),

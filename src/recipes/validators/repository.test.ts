@@ -101,4 +101,63 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-tools
     assert.equal(verdict?.status, 'failed')
     assert.deepEqual(bench.changes(), [])
   })
+
+  it('may be a line of sources.list for apt, and for nothing else', async () => {
+    const steps = '- repository: {name: a, line: "deb [trusted=yes] http://x/ ./"}'
+    const bench = openBench()
+    assert.equal((await bench.reconcile(steps))[0]?.status, 'changed')
+    assert.equal(bench.text('/etc/apt/sources.list.d/a.list'), 'deb [trusted=yes] http://x/ ./\n')
+    const rocky = openBench({ files: { '/etc/os-release': 'ID=rocky\nID_LIKE=rhel\n' } })
+    assert.match((await rocky.reconcile(steps))[0]?.message ?? '', /is for apt, not for 'rocky'/)
+  })
+
+  it('says once where it is, and once how it is signed', () => {
+    for (const [keys, message] of [
+      ['trusted: true', /wanted 'url' or 'line'/],
+      ['line: "deb http://x y z", url: "http://x"', /wanted 'url' or 'line'/],
+      ['line: "deb http://x y z", trusted: true', /says itself what it is signed with/],
+      ['line: "deb http://x y z", components: [a]', /suites and components in itself/],
+      ['line: "http://x y z"', /is no line of sources.list/],
+      ['url: "http://x", trusted: true, guest_keys: true', /wanted one of 'key'/],
+    ] as const)
+      assert.throws(() => parseSteps(`- repository: {name: a, ${keys}}`), message, keys)
+  })
+
+  it('may rely on keys of the guest, and on whoever answers', async () => {
+    const keys = 'name: a, url: "https://x/", guest_keys: true'
+    const rocky = openBench({ files: { '/etc/os-release': 'ID=rocky\nID_LIKE=rhel\n' } })
+    await rocky.reconcile(`- repository: {${keys}, verify_tls: false}`)
+    assert.match(rocky.text('/etc/yum.repos.d/a.repo') ?? '', /\nsslverify=0\ngpgcheck=1\n$/)
+    const suse = openBench({ files: { '/etc/os-release': 'ID=opensuse-leap\n' } })
+    await suse.reconcile(`- repository: {${keys}, verify_tls: false}`)
+    assert.match(
+      suse.text('/etc/zypp/repos.d/a.repo') ?? '',
+      /\nbaseurl=https:\/\/x\/\?ssl_verify=no\n/,
+    )
+    const debian = openBench()
+    await debian.reconcile(`- repository: {${keys}}`)
+    assert.doesNotMatch(debian.text('/etc/apt/sources.list.d/a.sources') ?? '', /Trusted|Signed/)
+    const [verdict] = await debian.reconcile(`- repository: {${keys}, verify_tls: false}`)
+    assert.match(verdict?.message ?? '', /apt verifies TLS for all/)
+  })
+
+  it('that is temporary is there for what follows, and gone in the end', async () => {
+    const steps = `- repository: {name: a, url: "https://x/", trusted: true, temporary: true}
+- file: {path: /seen}`
+    const bench = openBench()
+    assert.equal((await bench.test(steps))[0]?.status, 'held')
+    await bench.reconcile(steps)
+    assert.deepEqual(
+      bench
+        .changes()
+        .flatMap((call) =>
+          call.kind === 'write' || call.kind === 'remove' ? `${call.kind} ${call.path}` : [],
+        ),
+      [
+        'write /etc/apt/sources.list.d/a.sources',
+        'write /seen',
+        'remove /etc/apt/sources.list.d/a.sources',
+      ],
+    )
+  })
 })

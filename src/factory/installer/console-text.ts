@@ -5,6 +5,9 @@
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
 const MOVES = /\x1b\[[0-9;]*[HfdABCDEFG]|\x1b[DEM78c]|\x1b\[[0-9;]*[Jr]/g
+/** Lines and corners of boxes, which are letters of another alphabet. */
+// oxlint-disable-next-line no-control-regex -- control characters are what is taken out
+const BOXES = /\x0e[^\x0f\x1b]*\x0f?|\x1b\(0[^\x1b]*(?:\x1b\(B)?|[─-╿]+/g
 // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()#][0-9A-Za-z]|[ -~])/g
 // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
@@ -19,7 +22,11 @@ const MAX_TAIL = 400
 
 /** Text without escape sequences; each move of the cursor begins a line. */
 export function toLegible(text: string): string {
-  return text.replaceAll(MOVES, '\n').replaceAll(ESCAPES, '').replaceAll(CONTROLS, '')
+  return text
+    .replaceAll(MOVES, '\n')
+    .replaceAll(BOXES, ' ')
+    .replaceAll(ESCAPES, '')
+    .replaceAll(CONTROLS, '')
 }
 
 export class ConsoleText {

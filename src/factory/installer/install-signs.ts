@@ -144,13 +144,13 @@ export const SIGNS: readonly SignRule[] = [
     pattern: /Traceback \(most recent call last\)/,
     means: 'the installer itself failed; the lines after say why',
   },
-  { sign: 'dialog', kind: 'prompt', pattern: /<(?:Go Back|Continue|Yes|No|OK|Ok|Retry|Cancel)>/ },
+  // Not <Cancel>: what is under way may be cancelled, but is no question.
+  { sign: 'dialog', kind: 'prompt', pattern: /<(?:Go Back|Continue|Yes|No|OK|Ok|Retry)>/ },
   {
     sign: 'question',
     kind: 'prompt',
     pattern:
       /Prompt: '\?' for help|\[Press enter to continue\]|Press (?:enter|ENTER|any key|return)\b|Please make a (?:selection|choice)|Please make your choice|Please respond '(?:yes|no)'|\[[cqbrh]' to |\(?yes\|no\)?|Retry\?|Abort\/Retry/i,
-    means: 'the answer file leaves a question open',
   },
   {
     sign: 'login-prompt',

@@ -170,8 +170,7 @@ export class Watchdog {
     const rules = SIGNS.filter(({ kind, pattern }) => kind === 'prompt' && pattern.test(text))
     const rule = rules.find(({ means }) => means !== undefined) ?? rules[0]
     if (rule === undefined) return undefined
-    const line = text.split(/[\r\n]+/).find((piece) => rule.pattern.test(piece)) ?? text
-    return { rule, line: line.trim() }
+    return { rule, line: tellingLine(text, rule) }
   }
 
   #stall(reason: Stall['reason'], told: string, prompt = this.#prompt()): Stall {
@@ -192,6 +191,7 @@ export class Watchdog {
   }
 
   #guess(reason: Stall['reason']): string {
+    if (reason === 'prompt') return 'the answer file leaves a question open'
     if (reason === 'boot')
       return 'the kernel did not start, or does not use the serial console; the screenshot shows more'
     if (reason === 'shutdown') return 'a service of the installer does not end'
@@ -214,6 +214,14 @@ export class Watchdog {
     if (this.#sightings.length < MAX_SIGHTINGS)
       this.#sightings.push({ atMs, what, evidence: evidence.slice(0, 300) })
   }
+}
+
+/** The line that shows a rule; of a dialog whose rule says nothing, what it asks. */
+function tellingLine(text: string, { pattern, means }: SignRule): string {
+  const lines = text.split(/[\r\n]+/).map((piece) => piece.trim())
+  const question = lines.findLast((line) => /[a-z].*[?:]$/i.test(line))
+  const shown = lines.find((line) => pattern.test(line)) ?? lines.findLast(Boolean) ?? ''
+  return means === undefined ? (question ?? shown) : shown
 }
 
 function seconds(ms: number): string {

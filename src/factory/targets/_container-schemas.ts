@@ -1,7 +1,7 @@
 /** What is said of an image for containers, of the registry it goes to, and by whom; upstream's names are known too. */
 import type { Static } from 'typebox'
 import { Type } from '../../schema/type.ts'
-import { STREAM_PACKINGS } from './_packed-stream.ts'
+import { STREAM_PACKINGS, type StreamPacking } from './_packed-stream.ts'
 
 const strict = { additionalProperties: false } as const
 const text = (maxLength: number, description: string) =>
@@ -86,10 +86,10 @@ export const containerOptionsSchema = Type.Object(
     ),
     comment: text(1000, 'in the history of the image'),
     compress: Type.Optional(
-      Type.Union(
-        STREAM_PACKINGS.map((packing) => Type.Literal(packing)),
-        { description: 'how the archive that is downloaded is packed; default none' },
-      ),
+      Type.Unsafe<StreamPacking>({
+        ...Type.Union(STREAM_PACKINGS.map((packing) => Type.Literal(packing))),
+        description: 'how the archive that is downloaded is packed; default none',
+      }),
     ),
     tar_excludes: texts('files that are left out: patterns with * and ?; default ./etc/fstab'),
   },

@@ -12,7 +12,7 @@ import { openTestRegistry, REGISTRY_USER } from '../../testing/registry.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { makeTinyImage } from '../../testing/tiny-image.ts'
 import type { Pushed } from '../cloud-target.ts'
-import type { ContainerOptions } from './_container-schemas.ts'
+import type { ContainerOptions, ContainerProviderOptions } from './_container-schemas.ts'
 import { containerTarget as target } from './container.ts'
 
 const at = await tempDir()
@@ -162,7 +162,11 @@ suite('the container target and a registry', { skip }, async () => {
   after(async () => await registry[Symbol.asyncDispose]())
   const provider = (credentials: { username?: string; password?: string } = REGISTRY_USER) => ({
     name: 'registry',
-    options: { registry: registry.host, plain_http: true, prefix: 'golden' },
+    options: {
+      registry: registry.host,
+      plain_http: true,
+      prefix: 'golden',
+    } as ContainerProviderOptions,
     credentials,
   })
   const credentials = `${REGISTRY_USER.username}:${REGISTRY_USER.password}`

@@ -8,8 +8,10 @@ import type { BodyParts } from '../factory/body/body.ts'
 import { openBodies } from '../factory/body/open-bodies.ts'
 import type { Factory, GivenTemplate } from '../factory/factory.ts'
 import { openFactory } from '../factory/open-factory.ts'
+import { openRecipeRuns } from '../factory/open-recipe-runs.ts'
 import { openSecretKey } from '../factory/open-secret-key.ts'
 import { parseTemplate } from '../factory/parse-template.ts'
+import type { RecipeRuns } from '../factory/recipe-runs.ts'
 import { builtinValidators, validatorMap } from './builtin.ts'
 import { cloudTargets, type FactoryHost, osBuilders } from './builtin-factory.ts'
 import { makeDataDir } from './data-dir.ts'
@@ -21,13 +23,15 @@ export interface FactoryGround extends Omit<BodyParts, 'context'> {
   readonly offer: (taskId: string) => Promise<void>
 }
 
-/** Puts the image factory together, as the configuration says. Fails with CONFIG_INVALID, FILE_UNREADABLE. */
+const HOUR_MS = 3_600_000
+
+/** Puts image factory and recipe runs together, as the configuration says. Fails with CONFIG_INVALID, FILE_UNREADABLE. */
 export async function openConfiguredFactory(
   config: ServiceConfig,
   ground: FactoryGround,
   { host, plugins }: { readonly host: FactoryHost; readonly plugins: readonly Plugin[] },
   context: Context,
-): Promise<Factory> {
+): Promise<{ readonly factory: Factory; readonly recipeRuns: RecipeRuns }> {
   const { factory: settings, data_dir: dataDir } = config
   const workDirectory = settings.work_dir ?? join(dataDir, 'factory')
   await makeDataDir(workDirectory)
@@ -36,15 +40,21 @@ export async function openConfiguredFactory(
   const validators = validatorMap(
     joinParts('validator', builtinValidators, plugins, (plugin) => plugin.validators),
   )
-  const parse = async (given: GivenTemplate) =>
-    await parseTemplate(given, {
-      validators,
-      requireRootPassword: settings.require_root_password,
-    })
-  const places = { workDirectory, cacheDirectory: host.cacheDir }
-  return await openFactory({
+  const shared = {
     ...ground,
-    ...places,
+    parseTemplate: async (given: GivenTemplate) =>
+      await parseTemplate(given, {
+        validators,
+        requireRootPassword: settings.require_root_password,
+      }),
+    secretKey: await openSecretKey(named ?? join(dataDir, 'secret.key'), named === undefined),
+    workDirectory,
+    cacheDirectory: host.cacheDir,
+    context,
+  }
+  const { trusted: trustsImages, max_log_size: maxLogSize } = settings
+  const factory = await openFactory({
+    ...shared,
     builders: joinParts('OS builder', osBuilders(host), plugins, (plugin) => plugin.osBuilders),
     targets: joinParts(
       'cloud target',
@@ -52,27 +62,22 @@ export async function openConfiguredFactory(
       plugins,
       (plugin) => plugin.cloudTargets,
     ),
-    parseTemplate: parse,
-    bodies: openBodies({
-      ...ground,
-      ...places,
-      context,
-      parseTemplate: parse,
-      trustsImages: settings.trusted,
-      version: host.version,
-    }),
+    bodies: openBodies({ ...shared, trustsImages, version: host.version }),
     toRecord: toImageFactoryRecord,
     settings: {
       builder: settings.builder,
       concurrency: settings.concurrency,
       jobTimeoutMs: settings.job_timeout_s * 1000,
-      maxLogSize: settings.max_log_size,
+      maxLogSize,
       providers: settings.providers,
     },
-    secretKey: await openSecretKey(named ?? join(dataDir, 'secret.key'), named === undefined),
     callbackRules: callbackRules(settings.callback_hosts),
-    context,
   })
+  const recipeRuns = openRecipeRuns({
+    ...shared,
+    settings: { maxLogSize, keepMs: config.import.task_keep_h * HOUR_MS },
+  })
+  return { factory, recipeRuns }
 }
 
 /** Callbacks go to the public internet, and to the hosts that the configuration names. */

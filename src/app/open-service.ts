@@ -11,6 +11,7 @@ import type { Source } from '../bytes/source.ts'
 import { openKeystone } from '../clouds/keystone.ts'
 import { openDatabase } from '../database/open-database.ts'
 import { factoryMigrations } from '../factory/factory-migrations.ts'
+import { recipeRunMigrations } from '../factory/recipe-run-migrations.ts'
 import type { Catalog } from '../images/catalog.ts'
 import { openStaged } from '../images/staged.ts'
 import { catalogMigrations } from '../images/catalog-migrations.ts'
@@ -90,6 +91,7 @@ export async function openService(
     ...ledgerMigrations,
     ...metadefMigrations,
     ...factoryMigrations,
+    ...recipeRunMigrations,
   ]
   const database = opened.use(await openDatabase(address, migrations, context))
 
@@ -179,21 +181,20 @@ export async function openService(
   )
   const prepare = prepareViews({ content, stores }, context)
   const host = options.host ?? hostless(dataDir)
-  const factory = opened.use(
-    await openConfiguredFactory(
-      config,
-      { ...ground, images, uploads, content },
-      { host, plugins },
-      context,
-    ),
+  const { factory, recipeRuns } = await openConfiguredFactory(
+    config,
+    { ...ground, images, uploads, content },
+    { host, plugins },
+    context,
   )
+  opened.use(factory)
 
   opened.use(
     await openWorker(
       {
         ledger,
         queue,
-        kinds: [...uploadKinds(ground), ...imports.kinds, ...factory.kinds],
+        kinds: [...uploadKinds(ground), ...imports.kinds, ...factory.kinds, ...recipeRuns.kinds],
         concurrency: config.import.concurrency,
         sweepMs: (config.lease_s * 1000) / 2,
       },
@@ -219,6 +220,7 @@ export async function openService(
     content,
     imports,
     factory,
+    recipeRuns,
     cache,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

@@ -41,12 +41,15 @@ describe('ingot tdl check', () => {
       `${two}:1:1: this is no well-formed XML`,
       `${three}:1:2: wanted a template in UTF-8`,
     ])
-      assert.ok(stdout.includes(`${fault}`), `${fault}\n${stdout}`)
+      assert.ok(stdout.includes(fault), `${fault}\n${stdout}`)
   })
 
   it('wants the password of root if asked to, and gives programs data', async () => {
     const { code, stdout } = await ingot(
-      ...['tdl', '--json', 'check', '--require-root-password'],
+      'tdl',
+      '--json',
+      'check',
+      '--require-root-password',
       join(EXAMPLES, 'debian-12.tdl'),
     )
     assert.equal(code, 2)

@@ -104,7 +104,8 @@ describe('files that a template names', () => {
     for (const text of [recipe, local]) {
       await assert.rejects(parseTemplate({ text }, options), /was given with this template/)
       const { recipe: read } = await parseTemplate({ text }, { ...options, file: path('in/t') })
-      assert.equal(String((read.steps[0]?.options as { content: unknown }).content), 'on disk')
+      const { content } = (read.steps[0]?.options ?? {}) as { content?: unknown }
+      assert.equal(String(content), 'on disk')
     }
     for (const name of ['outside.txt', 'in/link.txt'])
       await assert.rejects(

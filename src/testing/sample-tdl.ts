@@ -1,5 +1,5 @@
 /** TDLs of every kind, for property tests. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { ARCHITECTURES, type Tdl, type TdlContent } from '../factory/tdl/tdl.ts'
 import type { InstallSource } from '../factory/template.ts'
 
@@ -15,7 +15,11 @@ function record<T, K extends keyof T = keyof T>(
 
 /** Words with whatever XML, YAML and templates take for their own; no white space at their ends. */
 const line = fc
-  .string({ unit: fc.constantFrom(...'aZ0-._ <>&"\'{}%:#[]!|*é𝄞'), minLength: 1, maxLength: 20 })
+  .string({
+    unit: fc.constantFrom(...Array.from('aZ0-._ <>&"\'{}%:#[]!|*é𝄞')),
+    minLength: 1,
+    maxLength: 20,
+  })
   .filter((text) => text.trim() === text)
 
 const lines = fc.array(line, { minLength: 1, maxLength: 4 }).map((all) => all.join('\n'))

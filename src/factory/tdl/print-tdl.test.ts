@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { isFailure } from '../../base/failure.ts'
 import { validatorMap } from '../../app/builtin.ts'
 import { tdls } from '../../testing/sample-tdl.ts'
@@ -33,7 +33,7 @@ describe('a printed template', () => {
         const loaded = recipe.steps.map(
           (step) => step.options as { content?: unknown; name?: string },
         )
-        for (const { name, content } of [...tdl.commands])
+        for (const { name, content } of tdl.commands)
           assert.ok(
             loaded.some(
               (one) =>
@@ -64,10 +64,7 @@ describe('any text', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(pieces, { maxLength: 30 }), async (all) => {
-        await parseTemplate({ text: all.join('') }, options).then(
-          () => {},
-          (error: unknown) => assert.ok(isFailure(error), String(error)),
-        )
+        await takeOrRefuse(all.join(''))
       }),
       { numRuns: 300 },
     )
@@ -86,16 +83,22 @@ describe('any text', () => {
           const broken =
             text.slice(0, doubled ? start + length : start) +
             text.slice(doubled ? start : start + length)
-          await parseTemplate({ text: broken }, options).then(
-            () => {},
-            (error: unknown) => assert.ok(isFailure(error), String(error)),
-          )
+          await takeOrRefuse(broken)
         },
       ),
       { numRuns: 200 },
     )
   })
 })
+
+/** Fails with anything but a Failure. */
+async function takeOrRefuse(text: string): Promise<void> {
+  try {
+    await parseTemplate({ text }, options)
+  } catch (error) {
+    assert.ok(isFailure(error), String(error))
+  }
+}
 
 type Content = { type: 'raw'; text: string } | { type: 'base64'; bytes: Buffer }
 

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { findProgram, runProcess } from '../../base/process.ts'
 import { tdls } from '../../testing/sample-tdl.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
@@ -163,6 +163,9 @@ const broken = fc.tuple(tdls, fc.array(mutation, { maxLength: 2 })).map(([tdl, m
   return write(root)
 })
 
+const template = (parts: string, install = '<url>http://a.example/</url>') =>
+  `<template><name>a</name><os><name>Debian</name><version>12</version><arch>x86_64</arch><install type="url">${install}</install></os>${parts}</template>`
+
 describe('the grammar of TDLs', { skip }, () => {
   it('is that of schema/tdl.rng, for templates that are right and for broken ones', async () => {
     const seed = Math.floor(Math.random() * 2 ** 31)
@@ -181,8 +184,6 @@ describe('the grammar of TDLs', { skip }, () => {
   })
 
   it('leaves these rules to us', async () => {
-    const template = (parts: string, install = '<url>http://a.example/</url>') =>
-      `<template><name>a</name><os><name>Debian</name><version>12</version><arch>x86_64</arch><install type="url">${install}</install></os>${parts}</template>`
     const beyond = [
       template('<disk><size>0</size></disk>'),
       template('<disk><size>9YiB</size></disk>'),

@@ -28,6 +28,9 @@ function doings({ calls }: TextRun): string[] {
   })
 }
 
+const packages = (...names: string[]) =>
+  `<packages>${names.map((name) => `<package name="${name}"/>`).join('')}</packages>`
+
 describe('a template, as a recipe,', () => {
   it('is done in the order of Oz', async () => {
     const run = await runText(
@@ -101,8 +104,6 @@ describe('a template, as a recipe,', () => {
   })
 
   it('installs by name what has one, and leaves the rest to the package manager', () => {
-    const packages = (...names: string[]) =>
-      `<packages>${names.map((name) => `<package name="${name}"/>`).join('')}</packages>`
     assert.match(
       recipeOf(packages('nginx', 'curl=7.88*', 'bash/bookworm-backports')),
       /package:\n {6}- nginx\n {6}- curl:\n {10}version: 7.88\*\n {2}- script:\n.*\n.*apt-get -q -y install -- 'bash\/bookworm-backports'/,

@@ -50,8 +50,11 @@ describe('ICICLE', () => {
   })
 
   it('refuses lines that are not one for each package', () => {
-    const write = () => toIcicle(['a', 'b'], { extra: ['one'] })
-    assert.throws(write, failsWith('COMMAND_FAILED', /printed 1 lines for 2 packages/))
+    const extra = ['one']
+    assert.throws(
+      () => toIcicle(['a', 'b'], { extra }),
+      failsWith('COMMAND_FAILED', /printed 1 lines for 2 packages/),
+    )
   })
 
   it('says what was said, whatever characters it has', () => {

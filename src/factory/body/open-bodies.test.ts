@@ -26,15 +26,17 @@ await mkdir(at('work'))
 const { catalog, context } = parts
 const { signal } = context
 const validators = validatorMap()
-const bodies = openBodies({
+const bodiesParts = {
   ...parts,
-  parseTemplate: async (given) =>
+  parseTemplate: async (given: { readonly text: string }) =>
     await parseTemplate(given, { validators, requireRootPassword: false }),
   workDirectory: at('work'),
   cacheDirectory: at('cache'),
-  trustsImages: true,
   version: '1.2.3',
-})
+}
+const bodies = openBodies({ ...bodiesParts, trustsImages: true })
+const full =
+  process.env['INGOT_TEST_FULL'] === '1' ? false : 'starts the appliance: INGOT_TEST_FULL=1'
 await makeTinyImage(at('tiny.raw'))
 const tiny = { path: at('tiny.raw'), format: 'raw' } as const
 const notRoot = process.getuid?.() === 0 ? false : 'needs root: the sandbox mounts'
@@ -146,6 +148,17 @@ describe('bodies of factory images', () => {
       assert.deepEqual(await readdir(job.workDir), [])
     },
   )
+
+  it('are fitted in the appliance where nobody vouches for them', { skip: full }, async () => {
+    const { imageId: parentId, requester, job } = await storeTiny()
+    const parent = factoryImage({ type: 'base', id: parentId, bodyId: parentId })
+    const imageId = context.newId()
+    const text = 'name: fit\nvalidators:\n  - file: { path: /etc/cloud, content: "fit" }\n'
+    const order = { imageId, parent, name: 'x', requester, fit: () => text, job }
+    const fitted = await openBodies(bodiesParts).fit(order)
+    assert.match(fitted?.documents.report ?? '', /"via": "appliance"/)
+    assert.equal(await readText(imageId, '/etc/cloud'), 'fit')
+  })
 
   it('are not made by a recipe that fails; the report is kept', { skip: notRoot }, async () => {
     const { imageId: parentId, requester, job, written } = await storeTiny()

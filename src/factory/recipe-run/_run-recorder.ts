@@ -80,17 +80,22 @@ export class RunRecorder {
     this.#entries = []
     this.#waiting = 0
     this.#lost = 0
-    await database.write(async (tx) => {
-      if (work === undefined) await lease.guard(tx)
-      const row = await table.demand(this.#id, tx)
-      const counts = await appendLog(tx, this.#id, entries, row, {
-        maxSize: maxLogSize,
-        now: now(),
-        lost,
+    try {
+      await database.write(async (tx) => {
+        if (work === undefined) await lease.guard(tx)
+        const row = await table.demand(this.#id, tx)
+        const limits = { maxSize: maxLogSize, now: now(), lost }
+        const counts = await appendLog(tx, this.#id, entries, row, limits)
+        await table.change(tx, this.#id, { ...change, ...counts }, now())
+        await work?.(tx)
       })
-      await table.change(tx, this.#id, { ...change, ...counts }, now())
-      await work?.(tx)
-    })
+    } catch (error) {
+      this.#change = { ...change, ...this.#change }
+      this.#entries = [...entries, ...this.#entries]
+      this.#waiting = this.#entries.reduce((sum, { text }) => sum + text.length, 0)
+      this.#lost += lost
+      throw error
+    }
     onWritten()
   }
 

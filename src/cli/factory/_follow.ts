@@ -5,7 +5,7 @@ import { formatEntry } from './_describe-build.ts'
 import type { Scene } from './_scene.ts'
 
 /** After this entry comes none. */
-const NO_LOG = Number.MAX_SAFE_INTEGER
+const NO_LOG = 2 ** 31 - 1
 
 /** What is to happen when we are told to stop. */
 export interface FollowOptions {

@@ -16,6 +16,8 @@ import { sendArtifact } from '../_send-artifact.ts'
 
 const BUILD = '/ingot/v1/builds/:build_id'
 const LOG_PAGE = 1000
+/** No log has more entries; databases would refuse larger numbers. */
+const LAST_ENTRY = 2 ** 31 - 1
 const MEDIA_TYPES: Readonly<Record<DocumentKind, string>> = {
   icicle: 'application/xml',
   sbom: 'application/spdx+json',
@@ -92,7 +94,7 @@ export function parseWindow({ raw, headers }: FastifyRequest): { after: number; 
   const limit = query.get('limit') ?? String(LOG_PAGE)
   if (!/^\d{1,15}$/.test(String(after)) || !/^[1-9]\d{0,8}$/.test(limit))
     throw new Failure('REQUEST_INVALID', 'after and limit are whole numbers')
-  return { after: Number(after), limit: Math.min(Number(limit), LOG_PAGE) }
+  return { after: Math.min(Number(after), LAST_ENTRY), limit: Math.min(Number(limit), LOG_PAGE) }
 }
 
 /** All of a log, as people read it: events with their times; console and output as they came. */

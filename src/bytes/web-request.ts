@@ -41,8 +41,11 @@ export type Lookup = (name: string) => Promise<readonly LookupAddress[]>
 const MAX_REDIRECTS = 5
 /** Headers that go along with redirects to anywhere. */
 const TOLD_TO_ALL: ReadonlySet<string> = new Set([
-  ...['range', 'if-range', 'accept'],
-  ...['if-none-match', 'if-modified-since'],
+  'range',
+  'if-range',
+  'accept',
+  'if-none-match',
+  'if-modified-since',
 ])
 const REDIRECTS: ReadonlySet<number | undefined> = new Set([301, 302, 303, 307, 308])
 

@@ -17,6 +17,7 @@ export interface ClearWork {
   readonly things: readonly Json[]
   readonly signal: AbortSignal
   readonly log: BuildLog
+  readonly why?: ClearContext['why']
 }
 
 /** What is left still, and why. */
@@ -29,7 +30,7 @@ const CLEAR_MS = 15 * 60_000
 
 /** Never fails: what could not be removed is left. */
 export async function clearThings(ground: Ground, work: ClearWork): Promise<Cleared> {
-  const { row, secrets, things, signal, log } = work
+  const { row, secrets, things, signal, log, why } = work
   if (things.length === 0) return { left: [], reason: '' }
   const mask = maskOf(ground, row, secrets)
   using limit = deadline(
@@ -42,6 +43,7 @@ export async function clearThings(ground: Ground, work: ClearWork): Promise<Clea
     signal: ending,
     buildLog: log,
     imageId: row.id,
+    ...(why && { why }),
   }
   log.event(`clearing away ${things.length} thing(s)`)
   try {

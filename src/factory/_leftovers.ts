@@ -92,6 +92,7 @@ async function reapOne(ground: Ground, row: LeftoverRow): Promise<void> {
     things: parseThings(row.things),
     signal: context.signal,
     log,
+    why: 'reap',
   })
   await database.write(async (tx) => {
     await keepLeftovers(ground, tx, image, cleared)

@@ -115,7 +115,9 @@ async function clearEarlier(
   await ground.bodies.remove(row.id, signal)
   if (lease.task.leftovers.length === 0 || takesUp(ground, row)) return
   const things = lease.task.leftovers
-  const { left } = await clearThings(ground, { row, secrets, things, signal, log: recorder.log })
+  const why = 'again'
+  const work = { row, secrets, things, signal, log: recorder.log, why } as const
+  const { left } = await clearThings(ground, work)
   await lease.note(left)
 }
 

@@ -12,7 +12,7 @@ const at = await tempDir()
 /** A page that takes what is PUT, and answers as told; `heard` says when there were so many. */
 function listener(answers: readonly number[] = []) {
   const calls: { method: string; authorization: string | undefined; body: unknown }[] = []
-  let wake = () => {}
+  let wake: (() => void) | undefined
   const page: RequestListener = (request, response) => {
     let text = ''
     request.on('data', (chunk: Buffer) => (text += chunk.toString()))
@@ -20,7 +20,7 @@ function listener(answers: readonly number[] = []) {
       const { method = '', headers } = request
       calls.push({ method, authorization: headers.authorization, body: JSON.parse(text) })
       response.writeHead(answers[calls.length - 1] ?? 200).end()
-      wake()
+      wake?.()
     })
   }
   const heard = async (count: number) => {

@@ -26,7 +26,7 @@ export async function openSecretKey(path: string, make: boolean): Promise<Uint8A
 
 /** Whole or not at all; another process may make it at the same time, and the first one stands. */
 async function writeKey(path: string): Promise<void> {
-  const working = workingPath(path, 'key')
+  const working = workingPath(path, randomBytes(4).toString('hex'))
   try {
     await using file = await open(working, 'wx', 0o600)
     await file.writeFile(`${randomBytes(SIZE).toString('hex')}\n`)

@@ -43,7 +43,8 @@ function cloudBuilder(cloud: Set<string>, build: (job: Job) => Promise<void>) {
 }
 
 function nameOf(thing: Json): string {
-  return typeof thing === 'object' && thing !== null && 'name' in thing ? String(thing.name) : ''
+  const { name } = thing as { readonly name: string } // as it was added above
+  return name
 }
 
 /** Until its task is aborted; says when it has begun. */

@@ -57,6 +57,15 @@ async function build(given: (job: Job) => Promise<void>, parameters: JsonObject 
   return await bench.ended(await factory.orderBase(order))
 }
 
+/** A phase that goes on until it is stopped. */
+async function slow(job: Job): Promise<void> {
+  await job.phase({ name: 'waiting', from: 0, to: 50 }, async ({ signal }) => {
+    await new Promise((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('stopped')))
+    })
+  })
+}
+
 async function logOf(id: string): Promise<string> {
   return (await factory.readLog(id)).map(({ text }) => text).join('\n')
 }
@@ -138,12 +147,6 @@ describe('a stage', () => {
   })
 
   it('fails when a phase or the whole takes longer than it may', async () => {
-    const slow = async (job: Job) =>
-      await job.phase({ name: 'waiting', from: 0, to: 50 }, async ({ signal }) => {
-        await new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(new Error('stopped')))
-        })
-      })
     const byPhase = await build(slow, { timeouts: { waiting: 1 } })
     assert.equal(byPhase.error, 'waiting: not done after 1 s')
     const byAll = await build(slow, { timeout: 1 })

@@ -4,6 +4,7 @@
  */
 import type { Context } from '../base/context.ts'
 import type { Remote } from '../remotes/remote.ts'
+import { withListedTree } from './_listed-tree.ts'
 import { chooseTasks, type CleanOptions, type CleanReport, lintGuest } from './clean.ts'
 
 /** Of these a guest that runs always has some. */
@@ -35,22 +36,25 @@ export async function cleanRunningGuest(
 ): Promise<CleanReport> {
   const [emptied, removed]: [string[], string[]] = [[], []]
   const tasks: { name: string; paths: string[] }[] = []
+  const listed = await withListedTree(remote)
+  const undoings: (() => Promise<void>)[] = []
   for (const task of chooseTasks(options)) {
     const paths: string[] = []
-    for (const { path, undo } of await task.find(remote)) {
+    for (const { path, undo } of await task.find(listed)) {
       if (undo === undefined) continue
       paths.push(path)
       if (undo === 'remove') removed.push(path)
       else if (undo === 'truncate') emptied.push(path)
-      else await undo()
+      else undoings.push(undo)
     }
     if (paths.length > 0) context.log.debug('clean.task', { task: task.name, paths })
     tasks.push({ name: task.name, paths })
   }
+  for (const undo of undoings) await undo()
   const toEmpty = Buffer.from(emptied.map((path) => `${path}\0`).join(''))
   const toRemove = Buffer.from(removed.map((path) => `${path}\0`).join(''))
   const input = Buffer.concat([Buffer.from(`${toEmpty.length}\n`), toEmpty, toRemove])
   await remote.runOk({ argv: ['sh', '-c', TAKE_OUT], input, timeoutMs: TIMEOUT_MS })
-  const left = await lintGuest(remote, options)
+  const left = await lintGuest(await withListedTree(remote), options)
   return { tasks, left: left.filter(({ task }) => !ALIVE.has(task)) }
 }

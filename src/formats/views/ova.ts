@@ -1,7 +1,7 @@
 import { SECTOR } from '../../base/units.ts'
 import { createHash } from 'node:crypto'
 import type { Content } from '../../bytes/piece.ts'
-import { type OvfProfile, ovfDescriptor } from '../_ovf.ts'
+import { type OvfProfile, ovfDescriptor } from '../ovf-machine.ts'
 import { bytesContent, joinedContent, roundUp, zerosContent } from '../_segments.ts'
 import { TAR_END, TAR_RECORD, tarHeader } from '../tar-header.ts'
 import { UNIT } from '../disk-map.ts'

@@ -45,7 +45,7 @@ export async function runStage(ground: Ground, lease: Lease): Promise<void> {
   let job: StageJob | undefined
   const workDir = ground.newWorkDir()
   try {
-    begin(recorder, ground.context.now())
+    begin(recorder, lease, ground.context.now())
     await clearEarlier(ground, { row, secrets, lease, recorder, signal })
     await mkdir(workDir)
     const template = await templateOf(ground, row)
@@ -92,14 +92,14 @@ export function openRecorder(ground: Ground, row: ImageRow, lease: Lease, mask: 
   })
 }
 
-function begin(recorder: Recorder, now: Date): void {
+function begin(recorder: Recorder, { task }: Lease, now: Date): void {
   const { attempts, started_at: startedAt } = recorder.row
   recorder.set({
     status: 'BUILDING',
     activity: 'beginning',
     error: null,
     percent: 0,
-    attempts: attempts + 1,
+    attempts: Math.max(attempts + 1, task.attempts), // one that died at once left no trace in the record
     started_at: startedAt ?? now.getTime(),
   })
 }
@@ -110,7 +110,7 @@ async function clearEarlier(
   scene: { row: ImageRow; secrets: Secrets; lease: Lease; recorder: Recorder; signal: AbortSignal },
 ): Promise<void> {
   const { row, secrets, lease, recorder, signal } = scene
-  if (row.attempts === 0) return
+  if (recorder.row.attempts === 1) return
   recorder.log.event(`begun anew: attempt ${recorder.row.attempts}`)
   await ground.bodies.remove(row.id, signal)
   if (lease.task.leftovers.length === 0 || takesUp(ground, row)) return

@@ -46,13 +46,12 @@ describe('places of a kind of work', () => {
   it('are free again when the work fails', async () => {
     const { lanes } = scene(1)
     const task = { id: '1', type: 'build', owner: null }
-    const fail = async () => {
-      throw new Error('no luck')
-    }
-    await assert.rejects(
-      lanes.run(task, fail, async () => {}),
-      /no luck/,
+    const failing = lanes.run(
+      task,
+      () => Promise.reject(new Error('no luck')),
+      async () => {},
     )
+    await assert.rejects(failing, /no luck/)
     assert.deepEqual(lanes.full, [])
   })
 })

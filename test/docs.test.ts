@@ -84,6 +84,7 @@ describe('the configuration that docs/operating.md and packaging/ show', () => {
     whole,
     whole.replaceAll(/^( *)#(?=[^ ])/gm, '$1'), // with what it leaves out
     ...yamlOf(read('docs/operating.md')),
+    ...yamlOf(read('docs/imagefactory.md')),
   ]
   for (const [index, yaml] of shown.entries())
     it(`is one that the service takes: block ${index + 1}`, async () => {
@@ -106,22 +107,26 @@ describe('the configuration that docs/operating.md and packaging/ show', () => {
   })
 })
 
-describe('the commands that docs/http.md shows', () => {
+describe('the commands that the pages show', () => {
   const missing = ['curl', 'qemu-img'].filter((name) => findProgram(name) === undefined)
   const skip = missing.length > 0 && `needs ${missing.join(', ')}`
 
-  it('do what the page says', { skip }, async () => {
-    const commands = [...read('docs/http.md').matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
-    const script = commands.map(([, text]) => text).join('')
-    assert.ok(commands.length > 3)
-    await makeSparseDisk(inTemp('disk.raw'), 8 * MiB)
-    const toQcow2 = ['convert', '-f', 'raw', '-O', 'qcow2', 'disk.raw', 'disk.qcow2']
-    await runTool(['qemu-img', ...toQcow2], { cwd: inTemp('') })
-    await using server = await openTestServer({ callers: {} })
-    const curl = `curl() { command curl --header 'X-Auth-Token: alice' "$@"; }`
-    const text = `set -euo pipefail; images=${server.url}; ${curl}; ${script}`
-    await runTool(['bash', '-c', text], { cwd: inTemp(''), timeoutMs: 120_000 })
-  })
+  for (const [page, variable, least] of [
+    ['docs/http.md', 'images', 4],
+    ['docs/factory.md', 'ingot', 1],
+  ] as const)
+    it(`do what the page says: ${page}`, { skip }, async () => {
+      const commands = [...read(page).matchAll(/^```sh\n([\s\S]*?)^```$/gm)]
+      const script = commands.map(([, text]) => text).join('')
+      assert.ok(commands.length >= least)
+      await makeSparseDisk(inTemp('disk.raw'), 8 * MiB)
+      const toQcow2 = ['convert', '-f', 'raw', '-O', 'qcow2', 'disk.raw', 'disk.qcow2']
+      await runTool(['qemu-img', ...toQcow2], { cwd: inTemp('') })
+      await using server = await openTestServer({ callers: {} })
+      const curl = `curl() { command curl --header 'X-Auth-Token: alice' "$@"; }`
+      const text = `set -euo pipefail; ${variable}=${server.url}; ${curl}; ${script}`
+      await runTool(['bash', '-c', text], { cwd: inTemp(''), timeoutMs: 120_000 })
+    })
 })
 
 describe('the parser that docs/formats.md shows', () => {

@@ -75,7 +75,9 @@ export function openClientHttp(
       asked.on('error', (error) => reject(unreachable(base, error, signal)))
     })
     if (ask.data !== undefined) return await sendBody(asked, ask.data.stream, answer)
-    asked.end(ask.json === undefined ? undefined : JSON.stringify(ask.json))
+    const body = ask.json === undefined ? undefined : Buffer.from(JSON.stringify(ask.json))
+    if (body !== undefined) asked.setHeader('content-length', body.length) // a DELETE would go without
+    asked.end(body)
     return await answer
   }
 

@@ -6,6 +6,7 @@ import { tempDir } from '../../testing/temp-dir.ts'
 import { mockTemplate, openTestFactory, REQUESTER } from '../../testing/test-factory.ts'
 import { openTestServer, type TestServer } from '../../testing/test-service.ts'
 import type { Json } from '../../tasks/task.ts'
+import type { FactoryImage } from '../factory-image.ts'
 import { remoteBuilder } from './remote.ts'
 
 const at = await tempDir()
@@ -36,6 +37,13 @@ const order = (parameters: Record<string, Json>) => ({
 
 const buildsThere = async () => await other.service.factory.list({ owner: PROJECT })
 
+/** What the build is called there. */
+function remoteIdOf({ properties }: FactoryImage): string {
+  const { remote_build: id } = properties
+  assert.ok(typeof id === 'string')
+  return id
+}
+
 describe('a build that is handed to another Ingot', () => {
   it('is made there; its log, documents and body come here, and nothing is left there', async () => {
     await using bench = await openFactory('store')
@@ -62,8 +70,7 @@ describe('a build that is handed to another Ingot', () => {
     await using bench = await openFactory('stay')
     const image = await bench.ended(await bench.factory.orderBase(order({ result: 'stay' })))
     assert.deepEqual([image.status, image.bodyId], ['COMPLETE', null])
-    const { remote_build: id } = image.properties
-    const there = await other.service.factory.get(String(id))
+    const there = await other.service.factory.get(remoteIdOf(image))
     assert.deepEqual([there.status, there.bodyId], ['COMPLETE', image.properties['remote_image']])
   })
 
@@ -82,10 +89,10 @@ describe('a build that is handed to another Ingot', () => {
     const signal = AbortSignal.timeout(20_000)
     for await (const event of bench.factory.follow(image.id, signal))
       if (event.kind === 'image' && 'remote_build' in event.image.properties) break
-    const { remote_build: id } = (await bench.factory.get(image.id)).properties
+    const id = remoteIdOf(await bench.factory.get(image.id))
     await bench.factory.cancel(image.id)
     assert.equal((await bench.ended(image)).error, 'cancelled')
-    const there = await other.service.factory.get(String(id)).catch(() => undefined)
+    const there = await other.service.factory.get(id).catch(() => undefined)
     const status = there?.status ?? 'DELETED'
     assert.ok(status.startsWith('DELET'), status)
   })

@@ -1,0 +1,169 @@
+/** `ingot factory` and `ingot imagefactory` as people use them: embedded, and against a server. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, it } from 'node:test'
+import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
+import { tempDir } from '../src/testing/temp-dir.ts'
+import { openTestServer } from '../src/testing/test-service.ts'
+
+const INGOT = join(import.meta.dirname, '../ingot')
+const temp = await tempDir()
+const env = { PATH: process.env['PATH'] ?? '', HOME: temp('') }
+const tdl = (os: string) =>
+  `<template><name>golden</name><os><name>${os}</name><version>1</version><arch>x86_64</arch><install type='url'><url>http://mirror.example/os/</url></install></os></template>`
+writeFileSync(temp('mock.tdl'), tdl('MockOS_A'))
+writeFileSync(temp('broken.tdl'), tdl('MockOS_A').replace('<install', '<intall'))
+writeFileSync(temp('credentials.xml'), '<provider_credentials/>')
+writeFileSync(temp('parameters.json'), '{"mock_size": 1024, "mock_console": "from all"}')
+writeFileSync(temp('console.txt'), 'from a file\n')
+
+function commandOf(...more: string[]) {
+  return async (...words: string[]) => {
+    const { code, stdout, stderr } = await runProcess([INGOT, ...words, ...more], { env })
+    return { code, stdout: stdout.toString(), stderr: stderr.toString() }
+  }
+}
+
+const SUMMARY =
+  /^============ Final Image Details ============\nUUID: [0-9a-f-]{36}\nType: base_image\nImage filename: .+\nImage build completed SUCCESSFULLY!\n$/
+
+describe('ingot factory, embedded', () => {
+  const ingot = commandOf('--data-dir', temp('embedded'))
+
+  it('builds a chain by template, and says at the end what it made', async () => {
+    const base = await ingot('factory', 'base', temp('mock.tdl'))
+    assert.equal(base.code, 0, base.stderr)
+    assert.match(base.stdout, SUMMARY)
+    assert.match(base.stderr, /^base image: complete {2}100 %$/m)
+    const words = ['factory', 'provider', 'mock', 'somewhere', '--template', temp('mock.tdl')]
+    const pushed = await ingot(...words, '--json')
+    assert.equal(pushed.code, 0, pushed.stderr)
+    const build = JSON.parse(pushed.stdout)
+    assert.deepEqual(
+      [build.status, build.type, build.provider],
+      ['COMPLETE', 'provider', 'somewhere'],
+    )
+    const listed = JSON.parse((await ingot('factory', 'images', '--json')).stdout)
+    assert.equal(listed.length, 4)
+  })
+
+  it('takes parameters from a file, then from words, then from files', async () => {
+    const flags = ['--parameters', temp('parameters.json'), '--parameter', 'mock_size=2048']
+    const file = ['--file-parameter', `mock_console=${temp('console.txt')}`]
+    const made = await ingot('factory', 'base', temp('mock.tdl'), ...flags, ...file, '--json')
+    assert.equal(made.code, 0, made.stderr)
+    const { id, parameters } = JSON.parse(made.stdout)
+    assert.deepEqual(
+      [Number(parameters.mock_size), parameters.mock_console],
+      [2048, 'from a file\n'],
+    )
+    const { stdout } = await ingot('factory', 'logs', id)
+    assert.match(stdout, /^from a file$/m)
+  })
+
+  it('ends with 1 for a build that failed, 2 for a wrong template or flag, 3 for what is not there', async () => {
+    const base = ['factory', 'base', temp('mock.tdl')]
+    const failed = await ingot(...base, '--parameter', 'mock_fail=no luck')
+    assert.equal(failed.code, 1, failed.stderr)
+    assert.match(failed.stdout, /^Image build FAILED with error: .*no luck/m)
+    const broken = await ingot('factory', 'base', temp('broken.tdl'))
+    assert.equal(broken.code, 2, broken.stderr)
+    assert.equal((await ingot(...base, '--parameter', 'nonsense')).code, 2)
+    assert.equal((await ingot('factory', 'target', 'mock')).code, 2)
+    assert.equal((await ingot('factory', 'show', 'nothing')).code, 3)
+    assert.equal((await ingot('factory', 'base', temp('nothing.tdl'))).code, 3)
+  })
+
+  it('cancels its build at Ctrl-C, and waits until what it made is removed', async () => {
+    const flags = ['--parameter', 'mock_wait=600', '--parameter', 'mock_hold=2']
+    const argv = [INGOT, 'factory', 'base', temp('mock.tdl'), ...flags]
+    const child = startProcess([...argv, '--data-dir', temp('embedded')], { env })
+    const ended = exitOf(child, 'ingot')
+    assert.ok(child.stderr)
+    const lines = createInterface(child.stderr)
+    for (;;) {
+      const [line] = await once(lines, 'line')
+      if (String(line).includes('making a mock image')) break
+    }
+    child.kill('SIGINT')
+    assert.equal(await ended, 130)
+    const [newest] = JSON.parse((await ingot('factory', 'images', '--json')).stdout)
+    assert.deepEqual([newest.status, newest.error], ['FAILED', 'cancelled'])
+    const left = await ingot('factory', 'reap', '--list')
+    assert.match(left.stderr, /nothing is left/)
+  })
+})
+
+describe('ingot factory against a server', () => {
+  it('orders, follows, cancels and deletes there', async () => {
+    await using server = await openTestServer()
+    writeFileSync(temp('token'), 'alice\n')
+    const ingot = commandOf('--endpoint', server.url, '--token-file', temp('token'))
+    const asked = await ingot(
+      'factory',
+      'base',
+      temp('mock.tdl'),
+      '--parameter',
+      'mock_wait=600',
+      '--json',
+    )
+    assert.equal(asked.code, 0, asked.stderr)
+    const { id, status } = JSON.parse(asked.stdout)
+    assert.equal(status, 'NEW')
+    assert.equal((await ingot('factory', 'cancel', id)).code, 0)
+    const made = await ingot('factory', 'base', temp('mock.tdl'), '--follow')
+    assert.match(made.stdout, SUMMARY)
+    const gone = await ingot('factory', 'delete', 'golden')
+    assert.equal(gone.code, 0, gone.stderr)
+    const denied = await commandOf('--endpoint', server.url)('factory', 'images')
+    assert.deepEqual([denied.code, /token/.test(denied.stderr)], [1, true])
+  })
+})
+
+const imagefactory = async (...words: string[]) =>
+  await commandOf('--data-dir', temp('imagefactory'))('imagefactory', ...words)
+
+describe('ingot imagefactory', () => {
+  it('takes Image Factory’s command line, with its summary and exit codes', async () => {
+    const parameters = [
+      '--parameter',
+      'generate_icicle',
+      'false',
+      '--file-parameter',
+      'x',
+      temp('console.txt'),
+    ]
+    const base = await imagefactory('--debug', 'base_image', temp('mock.tdl'), ...parameters)
+    assert.equal(base.code, 0, base.stderr)
+    assert.match(base.stdout, SUMMARY)
+    const id = /UUID: (.*)/.exec(base.stdout)?.[1] ?? ''
+    const target = await imagefactory('--output', 'json', 'target_image', 'mock', '--id', id)
+    const flat = JSON.parse(target.stdout)
+    assert.deepEqual([flat.status, flat.base_image_id, flat.target], ['COMPLETE', id, 'mock'])
+    const words = ['mock', '@somewhere', temp('credentials.xml'), '--id', flat.identifier]
+    const pushed = await imagefactory('provider_image', ...words)
+    assert.match(pushed.stdout, /^Image ID on provider: [0-9a-f-]{36}$/m)
+    const found = await imagefactory('--output', 'json', 'images', '{"type": "BaseImage"}')
+    assert.deepEqual(
+      JSON.parse(found.stdout).map((one: { identifier: string }) => one.identifier),
+      [id],
+    )
+    assert.equal((await imagefactory('delete', id)).code, 0)
+  })
+
+  it('ends with 1 where Image Factory’s builds fail, and with 2 for wrong words', async () => {
+    const broken = await imagefactory('base_image', temp('broken.tdl'))
+    assert.equal(broken.code, 1, broken.stderr)
+    assert.match(broken.stdout, /^Image build FAILED with error: /m)
+    for (const words of [
+      ['base_image'],
+      ['nothing'],
+      ['target_image', 'mock'],
+      ['--nonsense', 'images', '{}'],
+    ])
+      assert.equal((await imagefactory(...words)).code, 2, words.join(' '))
+  })
+})

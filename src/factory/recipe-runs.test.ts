@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { MiB } from '../base/units.ts'
 import { openReadImage } from '../remotes/read-image.ts'
@@ -10,6 +10,7 @@ import { bodyRecord } from '../testing/test-bodies.ts'
 import { openTestRecipeRuns } from '../testing/test-recipe-runs.ts'
 import { makeTinyImage } from '../testing/tiny-image.ts'
 import { openBody } from './body/open-body.ts'
+import { READ_LIMIT_MS } from './body/read-packages.ts'
 import { fillBody, storeBody } from './body/store-body.ts'
 import type { RecipeRunEvent } from './recipe-runs.ts'
 
@@ -34,7 +35,12 @@ async function storeTiny(): Promise<string> {
 
 async function readText(imageId: string, path: string): Promise<string | undefined> {
   await using body = await openBody(bodies, imageId, signal)
-  const options = { path: 'test', source: body.source, format: 'raw' as const }
+  const options = {
+    path: 'test',
+    source: body.source,
+    format: 'raw' as const,
+    limitMs: READ_LIMIT_MS,
+  }
   await using remote = await openReadImage(options, context)
   const content = await remote.readFile?.(path, MiB)
   return content && Buffer.from(content).toString()
@@ -112,7 +118,7 @@ describe('packing an image', () => {
       assert.equal(await readText(imageId, '/etc/greeting'), undefined)
       assert.deepEqual(await catalog.get(imageId), old)
       assert.ok(!(await stored()).includes('good day'))
-      assert.deepEqual(await readdir(scene.workDirectory), [])
+      assert.deepEqual(await scene.leftovers(), [])
     },
   )
 
@@ -181,19 +187,18 @@ describe('a run', () => {
       await assert.rejects(ask, failsWith('TASK_NOT_FOUND'))
   })
 
-  it('is cancelled, also if nobody has begun it', async () => {
-    await using idle = await openTestRecipeRuns({ works: false })
-    const imageId = context.newId()
-    await storeBody(idle.bodies, { ...bodyRecord(imageId), path: at('tiny.raw'), format: 'raw' })
-    const run = await idle.runs.validate({ ...order, imageId })
-    assert.equal(await idle.runs.readReports(run.id), undefined)
-    await idle.runs.cancel(run.id)
-    const kind = idle.runs.kinds.find(({ type }) => type === 'recipe_validate')
-    const lease = await idle.bodies.ledger.claim(run.id)
-    assert.ok(lease && kind)
-    await kind.undo(lease.task, lease.signal.reason ?? new Error('x'), lease)
-    const { status, message } = await idle.runs.get(run.id)
+  it('is cancelled in the middle of a step', { skip: notRoot }, async () => {
+    const imageId = await storeTiny()
+    const waits = recipe('command: { run: "true", unless: "echo begun; sleep 600" }')
+    const run = await runs.pack({ ...order, recipe: waits, imageId, trusted: true })
+    for await (const event of runs.follow(run.id, AbortSignal.timeout(120_000), 0))
+      if (event.kind === 'run' && event.run.message.includes('true')) break
+    assert.equal(await runs.readReports(run.id), undefined)
+    await runs.cancel(run.id)
+    const { status, message, newImageId } = await ended(run)
     assert.deepEqual({ status, message }, { status: 'failure', message: 'cancelled' })
+    assert.equal(await catalog.get(newImageId ?? ''), undefined)
+    assert.deepEqual(await scene.leftovers(), [])
   })
 })
 
@@ -224,7 +229,7 @@ describe('provisioning hosts', { skip: whyNoSshd() }, () => {
     assert.partialDeepStrictEqual(report, { ok: true, args: { word: '***' } })
     const all = await stored()
     assert.ok(!all.includes('by the api') && !all.includes('PRIVATE KEY'))
-    assert.deepEqual(await readdir(scene.workDirectory), [])
+    assert.deepEqual(await scene.leftovers(), [])
     const again = await ended(await runs.validate({ ...order, ...login, args, hosts }))
     assert.equal(again.ok, true)
   })

@@ -18,6 +18,7 @@ import { parseIcicle } from '../documents.ts'
 import { parseTemplate } from '../parse-template.ts'
 import { openBodies } from './open-bodies.ts'
 import { openBody } from './open-body.ts'
+import { READ_LIMIT_MS } from './read-packages.ts'
 
 const at = await tempDir()
 const parts = await openTestBodies()
@@ -62,7 +63,12 @@ async function storeTiny(documents = {}) {
 
 async function readText(imageId: string, path: string): Promise<string | undefined> {
   await using body = await openBody(parts, imageId, signal)
-  const options = { path: 'test', source: body.source, format: 'raw' as const }
+  const options = {
+    path: 'test',
+    source: body.source,
+    format: 'raw' as const,
+    limitMs: READ_LIMIT_MS,
+  }
   await using remote = await openReadImage(options, context)
   const content = await remote.readFile?.(path, MiB)
   return content && Buffer.from(content).toString()

@@ -28,6 +28,8 @@ export interface ReadGuestOptions {
   readonly cacheDir: string
 }
 
+/** How long one answer may take: nobody waits at a terminal, and a host that builds is busy. */
+export const READ_LIMIT_MS = 180_000
 /** What the reading of files cannot answer, and the appliance can. */
 const NEEDS_APPLIANCE = ['FILE_SYSTEM_UNSUPPORTED', 'FILE_SYSTEM_DIRTY', 'REMOTE_CANNOT'] as const
 
@@ -68,7 +70,8 @@ async function readByReading(
   context: Context,
 ): Promise<ReadGuest> {
   const path = `image ${image.id}`
-  const driver = await openReadImage({ path, source, format: 'raw', rootFileSystem }, context)
+  const options = { path, source, format: 'raw', rootFileSystem, limitMs: READ_LIMIT_MS } as const
+  const driver = await openReadImage(options, context)
   await using remote = openRemote(driver, context)
   return await readGuest(remote)
 }

@@ -16,6 +16,7 @@ import { keepFacts } from '../body/_guest-facts.ts'
 import { copyBody } from '../body/copy-body.ts'
 import { fitBody } from '../body/fit-body.ts'
 import { openBody } from '../body/open-body.ts'
+import { READ_LIMIT_MS } from '../body/read-packages.ts'
 import { storeBody } from '../body/store-body.ts'
 import type { Template } from '../template.ts'
 import type { RecipeRunsParts } from './_run-parts.ts'
@@ -141,7 +142,9 @@ async function readImage(
   const rootFileSystem = order.image?.rootFileSystem
   try {
     const path = `image ${row.image_id}`
-    const driver = await openReadImage({ path, source, format: 'raw', rootFileSystem }, context)
+    const limitMs = READ_LIMIT_MS
+    const options = { path, source, format: 'raw', rootFileSystem, limitMs } as const
+    const driver = await openReadImage(options, context)
     await using remote = openRemote(driver, context)
     const report = await runRecipe(
       template.recipe,

@@ -256,6 +256,45 @@ const ENDPOINTS: readonly Endpoint[] = [
   { line: 'GET /v2/metadefs/namespaces', may: isReader, done: 200 },
   { line: 'POST /v2/metadefs/namespaces', may: isAdmin, done: 201, body: { namespace: 'made' } },
   { line: 'GET /v2/metadefs/resource_types', may: isReader, done: 200 },
+  // What is asked for is nothing, which those are told who may ask
+  { line: 'GET /ingot/v1/builds', may: isReader, done: 200 },
+  { line: 'POST /ingot/v1/builds', may: isMember, done: 400, body: {} },
+  { line: 'POST /ingot/v1/builds/import?parameters=5', may: isMember, done: 400, body: {} },
+  { line: 'GET /ingot/v1/plugins', may: isReader, done: 200 },
+  { line: 'GET /ingot/v1/leftovers', may: isAdmin, done: 200 },
+  { line: 'POST /ingot/v1/leftovers', may: isAdmin, done: 200 },
+  { line: 'POST /ingot/v1/recipes/check', may: isReader, done: 200, body: { template: 'x' } },
+  { line: 'POST /ingot/v1/recipes/pack', may: isMember, done: 400, body: {} },
+  { line: 'POST /ingot/v1/recipes/validate', may: isMember, done: 400, body: {} },
+  { line: 'POST /ingot/v1/recipes/provision', may: isAdmin, done: 400, body: {} },
+  { line: 'GET /ingot/v1/recipe-runs', may: isReader, done: 200 },
+  { line: 'GET /imagefactory/base_images', may: isReader, done: 200 },
+  { line: 'POST /imagefactory/base_images', may: isMember, done: 400, body: {} },
+  { line: 'GET /imagefactory/plugins', may: isReader, done: 200 },
+]
+
+interface BuildEndpoint {
+  /** `{id}` is a build of the owner's that failed before it was begun. */
+  readonly line: string
+  readonly may: (who: Persona) => boolean
+  readonly done: number
+}
+
+/** Builds are seen by readers of their project; what is done with them is for its members. */
+const BUILD_ENDPOINTS: readonly BuildEndpoint[] = [
+  ...['', '/log', '/events', '/children'].map((end) => ({
+    line: `GET /ingot/v1/builds/{id}${end}`,
+    may: isReader,
+    done: 200,
+  })),
+  { line: 'GET /ingot/v1/builds/{id}/documents/icicle', may: isReader, done: 404 },
+  { line: 'GET /ingot/v1/builds/{id}/artifact', may: isMember, done: 409 },
+  { line: 'POST /ingot/v1/builds/{id}/cancel', may: isMember, done: 409 },
+  { line: 'POST /ingot/v1/builds/{id}/retry', may: isMember, done: 202 },
+  { line: 'DELETE /ingot/v1/builds/{id}', may: isMember, done: 204 },
+  { line: 'GET /imagefactory/base_images/{id}', may: isReader, done: 200 },
+  { line: 'GET /imagefactory/base_images/{id}/raw_image', may: isMember, done: 409 },
+  { line: 'DELETE /imagefactory/base_images/{id}', may: isMember, done: 204 },
 ]
 
 interface NamespaceEndpoint {
@@ -469,6 +508,28 @@ describe('who may do what else', () => {
       for (const as of [undefined, ...NAMES])
         assert.equal((await ask({ line, as })).status, expected, `${line} by ${as}`)
   })
+})
+
+describe('who may do what with builds', () => {
+  for (const { line, may, done } of BUILD_ENDPOINTS)
+    it(line, async () => {
+      const answers = []
+      for (const as of [...NAMES, undefined]) {
+        const { id } = await service.factory.orderBase({
+          requester: { owner: keystone.projectId('home'), userId: null, requestId: 'req-matrix' },
+          template: { text: '<template/>' },
+          parameters: {},
+          unknownParameters: 'refuse',
+          invalidTemplate: 'fail',
+        })
+        const who: Persona | undefined = as && PERSONAS[as]
+        const sees = who && isReader(who) && (isAdmin(who) || who.project === 'home')
+        const expected = who === undefined ? 401 : !sees ? 404 : may(who) ? done : 403
+        const answer = await ask({ line: line.replace('{id}', id), as })
+        answers.push({ what: as ?? 'nobody', expected, ...answer })
+      }
+      checkAll(answers)
+    })
 })
 
 describe('who may do what with metadata definitions', () => {

@@ -24,20 +24,21 @@ validators:
   - file: { path: /etc/golden, content: "made by Ingot" }
 `
 
+const inCloud = async (...argv: string[]) => {
+  const result = await runProcess([join(tools ?? '', 'run'), ...argv], { maxOutput: 64 * 1024 })
+  return { code: result.code, out: String(result.stdout), err: String(result.stderr) }
+}
+const openstack = async (...argv: string[]) => {
+  const { code, out, err } = await inCloud('openstack', ...argv)
+  assert.equal(code, 0, err)
+  return out.trim()
+}
+const namesOf = async (...kind: string[]) =>
+  (await openstack(...kind, 'list', '-f', 'value', '-c', 'Name')).split('\n').filter(Boolean)
+
 describe('a build on an OpenStack cloud', { skip, timeout: 3_600_000 }, async () => {
   const directory = await mkdtemp(join(tmpdir(), 'ingot-nova-'))
   const at = (name: string) => join(directory, name)
-  const inCloud = async (...argv: string[]) => {
-    const result = await runProcess([join(tools ?? '', 'run'), ...argv], { maxOutput: 64 * 1024 })
-    return { code: result.code, out: String(result.stdout), err: String(result.stderr) }
-  }
-  const openstack = async (...argv: string[]) => {
-    const { code, out, err } = await inCloud('openstack', ...argv)
-    assert.equal(code, 0, err)
-    return out.trim()
-  }
-  const namesOf = async (...kind: string[]) =>
-    (await openstack(...kind, 'list', '-f', 'value', '-c', 'Name')).split('\n').filter(Boolean)
   after(async () => await rm(directory, { recursive: true, force: true }))
 
   it('makes the golden image of the example, in the cloud and in the store, and leaves nothing else', async () => {

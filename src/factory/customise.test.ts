@@ -29,7 +29,9 @@ describe('a guest that is customised over SSH', { skip }, () => {
         { echo ssh-ed25519 AAAAother other; cat /run/host/key.pub; } > /home/joe/.ssh/authorized_keys
         cp /run/host/key.pub /root/.ssh/authorized_keys
         mkdir -p /var/lib/cloud/instance; echo x > /etc/sudoers.d/90-cloud-init-users
-        echo hello > /var/log/hello.log; echo secret > /root/.bash_history`,
+        echo hello > /var/log/hello.log; echo secret > /root/.bash_history
+        printf '#!/bin/sh\\necho "$@" > /run/asked\\n' > /usr/local/sbin/systemctl
+        chmod +x /usr/local/sbin/systemctl`,
     })
     publicKey = (await runTool(['ssh-keygen', '-y', '-f', sshd.identityFile])).toString().trim()
   })
@@ -112,7 +114,10 @@ describe('a guest that is customised over SSH', { skip }, () => {
       icicleCommand: 'echo one; echo two',
       recipe: { clean: { enabled: true, keep: KEEP, also: [] } },
     })
-    const { running, written } = await start({ clean: true, readHostKeys }, { template })
+    const { running, written } = await start(
+      { clean: true, powerOff: true, readHostKeys },
+      { template },
+    )
     const { report, facts, packages, extraLines } = await running
     assert.equal(report.ok, true)
     assert.notEqual(facts.distro, '')
@@ -125,6 +130,7 @@ describe('a guest that is customised over SSH', { skip }, () => {
       'cleaning the guest',
     ])
     assert.equal(await look('cat /etc/made'), 'made by a recipe')
+    assert.equal(await look('cat /run/asked'), '--no-block poweroff')
     assert.equal(await look('cat /home/joe/.ssh/authorized_keys'), 'ssh-ed25519 AAAAother other')
     const gone = '/root/.ssh/authorized_keys /root/.bash_history /etc/sudoers.d/90-cloud-init-users'
     assert.equal(await look(`ls -d ${gone} /var/lib/cloud/instance 2>/dev/null || :`), '')

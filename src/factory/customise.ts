@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Context, makeContext, type ProgressEvent } from '../base/context.ts'
 import { isFailure } from '../base/failure.ts'
-import { cleanRunningGuest } from '../guests/clean-running.ts'
+import { cleanRunningGuest, powerOffGuest } from '../guests/clean-running.ts'
 import type { InstalledPackage } from '../guests/package-manager.ts'
 import { runRecipe } from '../recipes/run-recipe.ts'
 import type { Report } from '../recipes/report.ts'
@@ -37,6 +37,8 @@ export interface CustomiseOrder extends GuestLogin {
   readonly packages?: boolean | undefined
   /** Whether what machines must not share is taken out; the recipe's `clean` says what stays. Default yes. */
   readonly clean?: boolean | undefined
+  /** Whether the guest is shut down at the end, from within. Default no. */
+  readonly powerOff?: boolean | undefined
   /** Until it answers SSH; until it has set itself up; for the recipe; for one command of it. */
   readonly loginTimeoutMs?: number | undefined
   readonly setUpTimeoutMs?: number | undefined
@@ -190,12 +192,16 @@ async function readGuest(
 async function cleanUp(
   { template: { recipe }, log }: Job,
   remote: Remote,
-  { clean, publicKey }: CustomiseOrder,
+  { clean, publicKey, powerOff = false }: CustomiseOrder,
   context: Context,
 ): Promise<void> {
   await takeOutKey(remote, publicKey)
-  if (clean === false || recipe.clean?.enabled === false) return
-  const { tasks, left } = await cleanRunningGuest(remote, recipe.clean ?? {}, context)
+  if (clean === false || recipe.clean?.enabled === false) {
+    if (powerOff) await powerOffGuest(remote)
+    return
+  }
+  const options = { ...recipe.clean, powerOff }
+  const { tasks, left } = await cleanRunningGuest(remote, options, context)
   const count = tasks.reduce((sum, { paths }) => sum + paths.length, 0)
   log.event(`${count} things were taken out that machines must not share`)
   for (const { path, what } of left) log.event(`left in the image: ${path}: ${what}`)

@@ -57,7 +57,11 @@ export function novaRoutes(state: FakeState): Route[] {
     {
       method: 'GET',
       path: at('/servers/([^/]+)'),
-      answer: (_, [id]) => ({ status: 200, json: { server: wire(state, server(id)) } }),
+      answer: (_, [id]) => {
+        const found = server(id)
+        state.onLook(found)
+        return { status: 200, json: { server: wire(state, found) } }
+      },
     },
     {
       method: 'DELETE',

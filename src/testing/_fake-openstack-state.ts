@@ -115,6 +115,8 @@ export interface FakeState {
   address: string
   /** What becomes of servers, by a piece of their name. Default ACTIVE. */
   becomes: Readonly<Record<string, { status: string; fault?: string }>>
+  /** Called whenever somebody looks at a server, before it is shown. */
+  onLook: (server: FakeServer) => void
   /** What consoles show; undefined: they cannot be read. */
   console: string | undefined
   /** Numbers of diagnostics; undefined: nobody may know. */
@@ -147,6 +149,7 @@ export function newState(project: string, microversion: string): FakeState {
     images: new Map(),
     address: '127.0.0.1',
     becomes: {},
+    onLook: () => {},
     console: '',
     diagnostics: undefined,
     snapshotStatus: 'active',

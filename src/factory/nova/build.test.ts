@@ -22,7 +22,12 @@ describe('a build on a cloud', { skip }, () => {
   let keys: Pick<NovaOptions, 'keypair' | 'private_key'>
   let builds = 0
   before(async () => {
-    sshd = await startSshd({ users: { debian: { sudo: 'free' } } })
+    sshd = await startSshd({
+      users: { debian: { sudo: 'free' } },
+      // There is no machine to be shut down: it is only written down that it was asked for.
+      prepare: `printf '#!/bin/sh\\necho "$@" > /run/asked\\n' > /usr/local/sbin/systemctl
+        chmod +x /usr/local/sbin/systemctl`,
+    })
     keys = { keypair: 'mine', private_key: await readFile(sshd.identityFile, 'utf8') }
   })
   after(async () => await sshd[Symbol.asyncDispose]())
@@ -47,6 +52,9 @@ describe('a build on a cloud', { skip }, () => {
       ...options,
     }
     const { job, written } = writtenBuild({ options: given, workDir, ...build })
+    scene.fake.state.onLook = (server) => {
+      if (written.phases.includes('stopping the instance')) server.status = 'SHUTOFF'
+    }
     return { ...scene, job, written, run: async () => await scene.builder.build(job) }
   }
   it('begins with a cloud image, leaves an image in the cloud and in the store, and nothing else', async () => {
@@ -70,6 +78,7 @@ describe('a build on a cloud', { skip }, () => {
     assert.match(written.output, /made-by-a-build/)
     assert.deepEqual(fake.leftovers(), ['keypair mine'])
     assert.deepEqual(written.held, [])
+    assert.equal(await sshd.inside('cat /run/asked'), '--no-block poweroff\n')
     assert.deepEqual(clients, { opened: 1, closed: 1 })
     const [last, ...earlier] = written.percents.toReversed()
     assert.ok(earlier.every((percent) => percent <= (last ?? 0)))

@@ -21,7 +21,9 @@ import { dressImage, fetchImage, publishImage, snapshotServer, snapshotVolume } 
 import { waitForStatus } from './watch-server.ts'
 
 const START_MS = 30 * 60_000
-const STOP_MS = 15 * 60_000
+const STOP_MS = 25 * 60_000
+/** From the guest’s own shutdown to where the cloud sees it. */
+const SHUT_DOWN_MS = 10 * 60_000
 const SNAPSHOT_MS = 2 * 3_600_000
 
 /** A server in which the template is to be carried out, and how one gets into it. */
@@ -141,6 +143,7 @@ async function customiseGuest(scene: Scene, guest: Guest): Promise<Customised> {
         values: new Map(Object.entries(options.arguments ?? {})),
         packages: options.generate_icicle,
         clean: options.clean,
+        powerOff: true,
         readHostKeys: async () => {
           await console.read()
           return hostKeysOn(console.text)
@@ -165,8 +168,14 @@ async function takeImage(
   await job.phase(
     { name: 'stopping the instance', from: 75, to: 78, timeoutMs: STOP_MS },
     async ({ signal }) => {
-      await services.compute.stopServer(guest.id)
-      await waitForStatus(services, guest.id, 'SHUTOFF', signal)
+      // It was told to shut down; the cloud may be late to see it, or the guest may not listen.
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(SHUT_DOWN_MS)])
+      await waitForStatus(services, guest.id, 'SHUTOFF', patience).catch(async (error: unknown) => {
+        if (signal.aborted || !patience.aborted) throw error
+        job.log.event('the instance does not shut down by itself: the cloud stops it')
+        await services.compute.stopServer(guest.id)
+        await waitForStatus(services, guest.id, 'SHUTOFF', signal)
+      })
     },
   )
   return await job.phase(

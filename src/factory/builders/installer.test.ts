@@ -22,7 +22,7 @@ function treeOf(): Record<string, Uint8Array> {
   return { [`${TREE}/linux`]: stub.kernel, [`${TREE}/initrd.gz`]: stub.initrd }
 }
 
-function templateFor({ url }: WebServer): Template {
+function templateFor({ url }: Pick<WebServer, 'url'>): Template {
   return templateOf(undefined, {
     kind: 'tdl',
     install: {
@@ -148,3 +148,13 @@ suite(
     )
   },
 )
+
+test('refuses templates by which no installer can work, and says why', () => {
+  const { refuses } = installerBuilder
+  assert.match(refuses?.(templateOf(), {}) ?? '', /does not say what is to be installed/)
+  const template = templateFor({ url: 'http://mirror.example.org' })
+  assert.equal(refuses?.(template, {}), undefined)
+  assert.match(refuses?.(template, { answer_via: 'disc' }) ?? '', /finds no answer file by 'disc'/)
+  const other = { ...template, os: { name: 'Plan9', version: '4', arch: 'x86_64' } }
+  assert.match(refuses?.(other, {}) ?? '', /no installer is known for 'Plan9'/)
+})

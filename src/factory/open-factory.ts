@@ -18,6 +18,7 @@ import { orderBase, orderProvider, orderTarget } from './_orders.ts'
 import { PartList } from './_part-list.ts'
 import { readDocument } from './_read-document.ts'
 import { Records } from './_records.ts'
+import { rememberTemplates } from './_remember-templates.ts'
 import { retryImage } from './_retry-image.ts'
 import { SecretTable } from './_secrets.ts'
 import type { FactoryParts } from './factory-parts.ts'
@@ -67,6 +68,7 @@ function makeGround(parts: FactoryParts): Ground {
   let jobs = 0
   return {
     ...parts,
+    parseTemplate: rememberTemplates(parts.parseTemplate),
     records,
     secrets,
     list: new PartList(builders, targets),

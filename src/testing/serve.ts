@@ -14,6 +14,7 @@ const LOG_LINES = 2000
 export interface Served extends AsyncDisposable {
   /** `http://127.0.0.1:PORT`. */
   readonly url: string
+  readonly pid: number
   /** The last lines of its log. */
   readonly log: readonly string[]
   /** As `kill -9`. Resolves when it is gone. */
@@ -50,6 +51,7 @@ export async function startServer(configFile: string, config: object): Promise<S
   }
   return {
     url,
+    pid: child.pid ?? 0,
     log,
     kill,
     [Symbol.asyncDispose]: kill,

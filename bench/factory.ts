@@ -1,0 +1,104 @@
+/**
+ * The factory behind its REST API: base images of the mock builder, ordered by several clients at once and followed to their end.
+ * Told are images a second, the time of an order, and what the server's memory does meanwhile: it may not grow with their
+ * number.
+ *
+ *     node bench/factory.ts [--builds N] [--clients N] [--chain]
+ *
+ * `--chain`: provider images by template, three stages each, of which N is the number of images altogether.
+ */
+import { readFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { parseArgs } from 'node:util'
+import { formatSize } from '../src/base/units.ts'
+import { startServer } from '../src/testing/serve.ts'
+import { openPlace } from './place.ts'
+
+const TDL =
+  "<template><name>mock</name><os><name>MockOS_A</name><version>1</version><arch>x86_64</arch><install type='url'><url>http://mirror.example/</url></install></os></template>"
+/** Bars: images a second, and growth of the server's memory from the first third to the end. */
+const MIN_PER_SECOND = 100
+const MAX_GROWTH = 64 * 1024 * 1024
+
+const { values } = parseArgs({
+  options: {
+    builds: { type: 'string', default: '1000' },
+    clients: { type: 'string', default: '8' },
+    chain: { type: 'boolean', default: false },
+  },
+})
+const stages = values.chain ? 3 : 1
+const orders = Math.ceil(Number(values.builds) / stages)
+
+await using place = await openPlace()
+const config = {
+  data_dir: place.at('data'),
+  import: { concurrency: 16 },
+  factory: { concurrency: { mock: 16 } },
+}
+await using server = await startServer(place.at('ingot.yaml'), config)
+const agent = new Agent({ keepAlive: true })
+
+/** Asks the server; the body of its answer. */
+async function ask(method: string, path: string, body?: object): Promise<string> {
+  return await new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = text === undefined ? {} : { 'content-length': Buffer.byteLength(text) }
+    const asked = request(`${server.url}${path}`, { method, headers, agent }, (response) => {
+      const parts: Buffer[] = []
+      response.on('data', (part: Buffer) => parts.push(part)).on('error', reject)
+      response.on('end', () => {
+        const answer = Buffer.concat(parts).toString()
+        if ((response.statusCode ?? 500) < 300) resolve(answer)
+        else reject(new Error(`${method} ${path}: ${response.statusCode} ${answer}`))
+      })
+    })
+    asked.on('error', reject).end(text)
+  })
+}
+
+const order = values.chain
+  ? { type: 'provider', target: 'mock', provider: 'bench', template: TDL }
+  : { type: 'base', template: TDL }
+const orderMs: number[] = []
+const memory: number[] = []
+let ordered = 0
+
+/** Orders, and follows each to its end, until all are ordered. */
+async function client(): Promise<void> {
+  while (ordered < orders) {
+    ordered += 1
+    if (ordered % Math.ceil(orders / 12) === 0) memory.push(serverMemory())
+    const from = performance.now()
+    const { id } = JSON.parse(await ask('POST', '/ingot/v1/builds', order)) as { id: string }
+    orderMs.push(performance.now() - from)
+    const events = await ask('GET', `/ingot/v1/builds/${id}/events`)
+    if (!events.includes('"status":"COMPLETE"')) throw new Error(`${id} did not become COMPLETE`)
+  }
+}
+
+const before = serverMemory()
+const from = performance.now()
+await Promise.all(Array.from({ length: Number(values.clients) }, client))
+const seconds = (performance.now() - from) / 1000
+agent.destroy()
+
+const perSecond = (orders * stages) / seconds
+const third = memory[Math.floor(memory.length / 3)] ?? before
+const growth = serverMemory() - third
+const median = orderMs.toSorted((a, b) => a - b)[Math.floor(orderMs.length / 2)] ?? 0
+const rows = [
+  ['images', String(orders * stages)],
+  ['images a second', perSecond.toFixed(0)],
+  ['an order, median', `${median.toFixed(1)} ms`],
+  ['memory of the server before', formatSize(before)],
+  ['after a third, and at the end', `${formatSize(third)}, ${formatSize(third + growth)}`],
+]
+process.stdout.write(`${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`)
+if (perSecond < MIN_PER_SECOND || growth > MAX_GROWTH) process.exitCode = 1
+
+/** Resident bytes of the server's process. */
+function serverMemory(): number {
+  const status = readFileSync(`/proc/${server.pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+}

@@ -147,3 +147,15 @@ test('a medium without the installer’s kernel is refused', async () => {
   const source = { type: 'iso', url: `${server.url}/o.iso`, extras: [] } as const
   await assert.rejects(gather(['Debian', '12'], source), failsWith('TEMPLATE_INVALID'))
 })
+
+test('a password never comes to stand on a command line', async () => {
+  await using server = await openWebServer({
+    [`${PXE}/vmlinuz`]: 'kernel',
+    [`${PXE}/initrd.img`]: INITRD,
+  })
+  const url = server.url.replace('http://', 'http://joe:secret@')
+  await assert.rejects(gather(['Fedora', '42'], { type: 'url', url }), (error: Error) => {
+    assert.doesNotMatch(error.message, /secret/)
+    return failsWith('TEMPLATE_INVALID')(error)
+  })
+})

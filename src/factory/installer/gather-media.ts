@@ -1,6 +1,6 @@
 /** From a plan to the files that a machine starts with: fetched, taken out of media, and the answer file put in. */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { copyFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -139,9 +139,14 @@ async function toKernel(plan: Installation, boot: Fetched, workDir: string): Pro
   return { path: boot.kernel, initrd, commandLine: commandLineOf(plan, repositoryWords(plan)) }
 }
 
-/** Where an installer finds its second part. */
+/** Where an installer finds its second part. Fails with TEMPLATE_INVALID. */
 function repositoryWords({ source, system, os }: Installation): string[] {
-  if (source.type !== 'url') return []
+  if (source.type !== 'url' || system.answer === 'preseed') return []
+  if (new URL(source.url).password !== '')
+    throw new Failure(
+      'TEMPLATE_INVALID',
+      `${withoutPassword(source.url)}: its password would stand on the installer's command line, for all to see`,
+    )
   if (system.answer === 'autoyast') return [`install=${source.url}`]
   if (system.answer === 'kickstart')
     return [`${isOldAnaconda(os) ? 'method' : 'inst.repo'}=${source.url}`]
@@ -156,6 +161,7 @@ function repositoryWords({ source, system, os }: Installation): string[] {
 async function appendAnswer(plan: Installation, boot: Fetched, workDir: string): Promise<string> {
   const path = join(workDir, 'initrd')
   await copyFile(boot.initrd, path)
+  await chmod(path, 0o600) // there are passwords in answer files
   const entries = plan.answer.files.map(({ name, content }) => ({ path: name, content }))
   const archive = await promisify(gzip)(makeCpio(entries))
   const { size } = await stat(path)

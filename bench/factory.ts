@@ -78,6 +78,7 @@ async function client(): Promise<void> {
 }
 
 const before = serverMemory()
+const cpuBefore = serverCpuS()
 const from = performance.now()
 await Promise.all(Array.from({ length: Number(values.clients) }, client))
 const seconds = (performance.now() - from) / 1000
@@ -86,10 +87,12 @@ agent.destroy()
 const perSecond = (orders * stages) / seconds
 const third = memory[Math.floor(memory.length / 3)] ?? before
 const growth = serverMemory() - third
+const cpuMs = ((serverCpuS() - cpuBefore) / (orders * stages)) * 1000
 const median = orderMs.toSorted((a, b) => a - b)[Math.floor(orderMs.length / 2)] ?? 0
 const rows = [
   ['images', String(orders * stages)],
   ['images a second', perSecond.toFixed(0)],
+  ['processor time of the server for one', `${cpuMs.toFixed(1)} ms`],
   ['an order, median', `${median.toFixed(1)} ms`],
   ['memory of the server before', formatSize(before)],
   ['after a third, and at the end', `${formatSize(third)}, ${formatSize(third + growth)}`],
@@ -101,4 +104,13 @@ if (perSecond < MIN_PER_SECOND || growth > MAX_GROWTH) process.exitCode = 1
 function serverMemory(): number {
   const status = readFileSync(`/proc/${server.pid}/status`, 'utf8')
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+}
+
+/** Processor time of the server, all threads. */
+function serverCpuS(): number {
+  const fields = readFileSync(`/proc/${server.pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  const TICKS_PER_S = 100
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S
 }

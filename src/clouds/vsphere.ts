@@ -181,13 +181,17 @@ export function thingOf(element: Element): ManagedThing {
 function parseXml(text: string): Element | undefined {
   if (/<!(DOCTYPE|ENTITY)/i.test(text)) return undefined
   try {
-    const onError = (_level: unknown, message: string) => {
-      throw new Error(message)
-    }
-    return new DOMParser({ onError }).parseFromString(text, 'text/xml').documentElement ?? undefined
+    return (
+      new DOMParser({ onError: stopOnError }).parseFromString(text, 'text/xml').documentElement ??
+      undefined
+    )
   } catch {
     return undefined
   }
+}
+
+function stopOnError(_level: unknown, message: string): never {
+  throw new Error(message)
 }
 
 function faultOf(method: string, status: number, text: string): Failure {

@@ -82,7 +82,7 @@ export async function openFakeOvirt({ keeps = true } = {}): Promise<FakeOvirt> {
     const isTaken = [...of(collection).values()].some(({ name }) => name === body['name'])
     if (isTaken && collection !== 'disks') throw new Refusal(409, 'the name is taken')
     if (collection === 'disks') {
-      const { provisioned_size: size, format, storage_domains } = body as Record<string, unknown>
+      const { provisioned_size: size, format, storage_domains } = body
       if (!Number.isInteger(size) || Number(size) % 512 !== 0)
         throw new Refusal(400, 'provisioned_size')
       if (format !== 'raw' || storage_domains === undefined) throw new Refusal(400, 'format')

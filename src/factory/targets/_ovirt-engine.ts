@@ -99,7 +99,7 @@ export class OvirtEngine implements AsyncDisposable {
       if (state.passing.includes(String(now))) return undefined
       throw new Failure(
         'CLOUD_FAILED',
-        `oVirt: ${path} is ${String(now ?? 'gone')}, not ${state.wanted}`,
+        `oVirt: ${path} is ${JSON.stringify(now ?? 'gone')}, not ${state.wanted}`,
       )
     })
   }

@@ -18,8 +18,6 @@ export const NETWORK = 'network'
 export function descriptorOf({ name, options, size, fileSize }: Machine): string {
   const { vsphere_cpus = 1, vsphere_memory = 2048, vsphere_firmware = 'bios' } = options
   const { vsphere_guest = 'otherLinux64Guest' } = options
-  const item = (fields: string) => `<Item>${fields}</Item>`
-  const rasd = (key: string, value: string | number) => `<rasd:${key}>${value}</rasd:${key}>`
   const items = [
     [
       rasd('ElementName', 'processors'),
@@ -57,7 +55,7 @@ export function descriptorOf({ name, options, size, fileSize }: Machine): string
       rasd('ResourceSubType', 'VmxNet3'),
       rasd('ResourceType', 10),
     ],
-  ].map((fields) => item(fields.join('')))
+  ].map((fields) => `<Item>${fields.join('')}</Item>`)
   const title = escapeXml(name)
   return `<?xml version="1.0" encoding="UTF-8"?>
 <Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData" xmlns:vmw="http://www.vmware.com/schema/ovf">
@@ -71,4 +69,8 @@ ${items.join('\n')}
 <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="${vsphere_firmware}"/>
 </VirtualHardwareSection></VirtualSystem></Envelope>
 `
+}
+
+function rasd(key: string, value: string | number): string {
+  return `<rasd:${key}>${value}</rasd:${key}>`
 }

@@ -185,7 +185,9 @@ function imageUrl({ compute }: Google, name: string): string {
 }
 
 function fieldsOf(thing: Json): Readonly<Record<string, unknown>> {
-  return typeof thing === 'object' && thing !== null && !Array.isArray(thing) ? { ...thing } : {}
+  return typeof thing === 'object' && thing !== null && !Array.isArray(thing)
+    ? (thing as Readonly<Record<string, unknown>>)
+    : {}
 }
 
 /** Source: RFC 1035 names, as Compute Engine wants them. */

@@ -1,6 +1,6 @@
 import { Failure } from '../../base/failure.ts'
 import type { CloudHttp } from '../../clouds/cloud-http.ts'
-import { Vsphere } from '../../clouds/vsphere.ts'
+import { type ManagedThing, Vsphere } from '../../clouds/vsphere.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
@@ -69,12 +69,12 @@ async function pushMachine(job: VsphereJob, http: CloudHttp): Promise<Pushed> {
   const name = nameOf(job)
   // Until its id is known there is nothing to clear: vSphere removes what a lease made that has ended.
   const noted = await job.holdings.add({ kind: 'machine' })
+  const onMade = async ({ id }: ManagedThing) =>
+    await noted.update({ kind: 'machine', id: `machine:${id}` })
   const machine = await job.phase(
     { name: 'importing the machine', from: 1, to: 95 },
     async (scene) => {
       const { disk, descriptor } = await openMachine(job, name)
-      const onMade = async ({ id }: { id: string }) =>
-        await noted.update({ kind: 'machine', id: `machine:${id}` })
       return await importMachine(
         { http, vsphere },
         provider,

@@ -1,11 +1,11 @@
 /**
- * The factory behind its REST API: base images of the mock builder, ordered by several clients at once and followed to their end.
- * Told are images a second, the time of an order, and what the server's memory does meanwhile: it may not grow with their
+ * The factory behind its REST API: chains of base, target and provider image of the mock parts, ordered by template by several
+ * clients at once, and followed to their end. Told are images a second, the time of an order, and what the server's memory does meanwhile: it may not grow with their
  * number.
  *
- *     node bench/factory.ts [--builds N] [--clients N] [--chain]
+ *     node bench/factory.ts [--images N] [--clients N] [--base]
  *
- * `--chain`: provider images by template, three stages each, of which N is the number of images altogether.
+ * `--base`: base images only, each of which has a body of its own to be stored.
  */
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -22,13 +22,13 @@ const MAX_GROWTH = 64 * 1024 * 1024
 
 const { values } = parseArgs({
   options: {
-    builds: { type: 'string', default: '1000' },
-    clients: { type: 'string', default: '8' },
-    chain: { type: 'boolean', default: false },
+    images: { type: 'string', default: '1000' },
+    clients: { type: 'string', default: '32' },
+    base: { type: 'boolean', default: false },
   },
 })
-const stages = values.chain ? 3 : 1
-const orders = Math.ceil(Number(values.builds) / stages)
+const stages = values.base ? 1 : 3
+const orders = Math.ceil(Number(values.images) / stages)
 
 await using place = await openPlace()
 const config = {
@@ -57,9 +57,9 @@ async function ask(method: string, path: string, body?: object): Promise<string>
   })
 }
 
-const order = values.chain
-  ? { type: 'provider', target: 'mock', provider: 'bench', template: TDL }
-  : { type: 'base', template: TDL }
+const order = values.base
+  ? { type: 'base', template: TDL }
+  : { type: 'provider', target: 'mock', provider: 'bench', template: TDL }
 const orderMs: number[] = []
 const memory: number[] = []
 let ordered = 0

@@ -1,6 +1,6 @@
 /**
- * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md, docs/http.md and
- * docs/operating.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md, docs/http.md,
+ * docs/operating.md and docs/targets.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -24,6 +24,7 @@ import {
   makeSettings,
   makeStores,
 } from './_service-docs.ts'
+import { makeTargets } from './_target-docs.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -52,6 +53,7 @@ export async function makeDocs(): Promise<Map<string, string>> {
         rules: makeRules(),
       }),
     ],
+    ['docs/targets.md', withParts('docs/targets.md', makeTargets())],
     ['docs/failures.md', makeFailures()],
     [
       'schema/recipe.schema.json',

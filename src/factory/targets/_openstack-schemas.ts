@@ -90,7 +90,6 @@ export const openstackProviderSchema = Type.Object(
         description: 'between two questions whether an image is active; default 3',
       }),
     ),
-    name: text('name of the provider, as upstream’s definitions have it; not used'),
     'glance-host': text('host of the image service (upstream)'),
     'glance-port': Type.Optional(
       Type.Integer({

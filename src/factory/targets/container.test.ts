@@ -238,7 +238,7 @@ suite('the container target and a registry', { skip }, async () => {
       signal: over.signal,
     })
     const add = job.holdings.add.bind(job.holdings)
-    const interrupting = {
+    const interrupting: typeof job = {
       ...job,
       holdings: {
         all: [],

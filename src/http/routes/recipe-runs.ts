@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { validatorMap } from '../../app/builtin.ts'
 import type { Service } from '../../app/service.ts'
-import { Failure, isFailure } from '../../base/failure.ts'
+import { Failure } from '../../base/failure.ts'
 import type { StreamEvent } from '../../bytes/event-stream.ts'
-import { parseTemplate } from '../../factory/parse-template.ts'
+import { inspectTemplate } from '../../factory/parse-template.ts'
 import type { RecipeRun, RecipeRuns } from '../../factory/recipe-runs.ts'
+import type { RecipeFault } from '../../recipes/recipe.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
 import type { EventStreams } from '../_event-streams.ts'
 import { checkAllowed, openDoor, type Visit } from '../_door.ts'
@@ -44,14 +45,10 @@ export function recipeRunRoutes(
     { schema: { summary: 'whether a recipe or TDL has faults, and which', body: checkSchema } },
     door.allowed('factory_get', async (visit) => {
       const given = await readTemplate(visit)
-      try {
-        const { kind, name } = await parseTemplate(given, { validators, requireRootPassword })
-        return sendJson(visit.reply, 200, { valid: true, kind, name, faults: [] })
-      } catch (error) {
-        if (!isFailure(error, 'TEMPLATE_INVALID') && !isFailure(error, 'RECIPE_INVALID'))
-          throw error
-        return sendJson(visit.reply, 200, { valid: false, faults: error.details['faults'] })
-      }
+      const { template, faults } = inspectTemplate(given, { validators, requireRootPassword })
+      const told = template && { kind: template.kind, name: template.name }
+      const valid = template !== undefined
+      return sendJson(visit.reply, 200, { valid, ...told, faults: faults.map(toWireFault) })
     }),
   )
 
@@ -145,6 +142,11 @@ async function* eventsOf(
 
 function toRunEvent(event: string, run: RecipeRun): StreamEvent {
   return { event, data: JSON.stringify(toWireRun(run)) }
+}
+
+function toWireFault({ severity, place, message }: RecipeFault) {
+  const { line, column } = place
+  return { severity, line, column, message }
 }
 
 function toWireRun(run: RecipeRun) {

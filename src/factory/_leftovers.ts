@@ -70,11 +70,9 @@ export async function listLeftovers({ database }: Pick<Ground, 'database'>): Pro
   )
 }
 
-/** Tries again to remove what is left, of one image or of all; gives what is left still. */
-export async function reapLeftovers(ground: Ground, imageId?: string): Promise<Leftover[]> {
+/** Tries again to remove what is left, of one image or of all. */
+export async function reapLeftovers(ground: Ground, imageId?: string): Promise<void> {
   for (const row of await selectLeftovers(ground, imageId)) await reapOne(ground, row)
-  const left = await listLeftovers(ground)
-  return imageId === undefined ? left : left.filter((one) => one.imageId === imageId)
 }
 
 async function reapOne(ground: Ground, row: LeftoverRow): Promise<void> {

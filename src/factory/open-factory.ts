@@ -7,6 +7,7 @@ import { Callbacks } from './_callbacks.ts'
 import { cancelImage } from './_cancel-image.ts'
 import { deleteImage } from './_delete-image.ts'
 import { toImage } from './_factory-tables.ts'
+import { listDiscovered, reapDiscovered } from './_discovered.ts'
 import { followImage } from './_follow.ts'
 import type { Ground } from './_ground.ts'
 import { importBase } from './_import-base.ts'
@@ -22,7 +23,7 @@ import { rememberTemplates } from './_remember-templates.ts'
 import { retryImage } from './_retry-image.ts'
 import { SecretTable } from './_secrets.ts'
 import type { FactoryParts } from './factory-parts.ts'
-import type { Factory } from './factory.ts'
+import type { Factory, Leftover } from './factory.ts'
 
 export type { ConfiguredProvider, FactoryParts, FactorySettings } from './factory-parts.ts'
 
@@ -54,11 +55,22 @@ export async function openFactory(parts: FactoryParts): Promise<Factory> {
     retry: async (id, secrets = {}) => toImage(await retryImage(ground, id, secrets)),
     delete: async (id, secrets = {}) => await deleteImage(ground, id, secrets),
     parts: () => list.describe(),
-    leftovers: async () => await listLeftovers(ground),
-    reap: async (imageId) => await reapLeftovers(ground, imageId),
+    leftovers: async () => await listAllLeftovers(ground),
+    reap: async (imageId) => {
+      await reapLeftovers(ground, imageId)
+      await reapDiscovered(ground, imageId)
+      const left = await listAllLeftovers(ground)
+      return imageId === undefined ? left : left.filter((one) => one.imageId === imageId)
+    },
     kinds,
     [Symbol.asyncDispose]: async () => await callbacks[Symbol.asyncDispose](),
   }
+}
+
+/** What is known, and what builders find beside it. */
+async function listAllLeftovers(ground: Ground): Promise<Leftover[]> {
+  const known = await listLeftovers(ground)
+  return [...known, ...(await listDiscovered(ground, known))]
 }
 
 function makeGround(parts: FactoryParts): Ground {

@@ -1,10 +1,7 @@
 /** SHA-256 of a body, which neither catalog nor stores ask for and everybody else does: kept beside its map. */
-import type { DigestRing } from '../../bytes/digest-threads.ts'
-import { blocksOf } from '../../bytes/blocks.ts'
-import type { Piece } from '../../bytes/piece.ts'
 import { ringSink } from '../../bytes/ring-sink.ts'
 import { sendPieces } from '../../bytes/send-pieces.ts'
-import type { DiskMap } from '../../formats/disk-map.ts'
+import { piecesOfRaw } from '../../formats/raw-pieces.ts'
 import type { BodyParts } from './body.ts'
 import type { OpenBody } from './open-body.ts'
 
@@ -20,23 +17,6 @@ export async function keepDigest(
     if (await catalog.get(imageId, tx))
       await catalog.writeAttachment(tx, imageId, KIND, Buffer.from(digest, 'latin1'))
   })
-}
-
-/** The same bytes; the ring digests them. Chunks stay as they are until the next is asked for. */
-export async function* digestedStream(
-  chunks: AsyncIterable<Uint8Array>,
-  ring: DigestRing,
-): AsyncGenerator<Uint8Array> {
-  for await (const block of blocksOf(chunks, ring)) {
-    ring.put(block.length)
-    const { promise, resolve } = Promise.withResolvers<void>()
-    ring.keep(promise)
-    try {
-      yield block
-    } finally {
-      resolve()
-    }
-  }
 }
 
 /** As it is kept; else the disk is read for it, once. Fails with INTERRUPTED, and as the source does. */
@@ -61,15 +41,4 @@ async function readKeptDigest(
   const kept = await catalog.readAttachment(imageId, KIND)
   const text = kept && Buffer.from(kept).toString('latin1')
   return text !== undefined && /^[0-9a-f]{64}$/.test(text) ? text : undefined
-}
-
-/** A raw disk: its data, and zeros between. */
-function* piecesOfRaw(map: DiskMap): Generator<Piece> {
-  let at = 0
-  for (const { offset, length } of map.extents()) {
-    if (offset > at) yield { kind: 'zeros', length: offset - at }
-    yield { kind: 'copy', of: 'disk', offset, length }
-    at = offset + length
-  }
-  if (at < map.size) yield { kind: 'zeros', length: map.size - at }
 }

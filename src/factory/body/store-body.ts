@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { digestedBlocks } from '../../bytes/blocks.ts'
 import { openImage } from '../../formats/open-image.ts'
 import type { Image } from '../../images/image.ts'
 import type { UploadRequest } from '../../images/upload.ts'
-import { digestedStream, keepDigest } from './_body-digest.ts'
+import { keepDigest } from './_body-digest.ts'
 import { streamDisk } from './_disk-stream.ts'
 import type { BodyParts, BodyRecord } from './body.ts'
 
@@ -28,7 +29,7 @@ const LOOKS = 720
 export async function storeBody(parts: BodyParts, order: StoreBodyOrder): Promise<Image> {
   await using file = await openImage(order.path, { format: order.format })
   await using ring = parts.digests.ring(['sha256'])
-  const stream = digestedStream(streamDisk(file), ring)
+  const stream = digestedBlocks(streamDisk(file), ring)
   const image = await fillBody(parts, order, { stream, size: file.disk.size })
   const [digest = ''] = await ring.end()
   await keepDigest(parts, image.id, digest)

@@ -47,7 +47,8 @@ export async function makeRootLayer(
   const { workDir, options, log } = job
   const root = join(workDir, 'root.tar')
   const path = join(workDir, 'layer.tar')
-  const architecture = await withGuestFiles(job, async (remote) => {
+  const guest = { ...job, context: { ...job.context, signal } }
+  const architecture = await withGuestFiles(guest, async (remote) => {
     await rm(root, { force: true })
     await remote.archive(root)
     return (await remote.facts()).architecture

@@ -241,7 +241,7 @@ suite('the container target and a registry', { skip }, async () => {
     const interrupting: typeof job = {
       ...job,
       holdings: {
-        all: [],
+        ...job.holdings,
         add: async (thing: Parameters<typeof add>[0]) => {
           const held = await add(thing)
           const update = async (next: Parameters<typeof add>[0]) => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isFailure } from '../../base/failure.ts'
 import type { ImageService } from '../../clouds/openstack/image.ts'
+import type { OpenStack } from '../../clouds/openstack/openstack.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Json } from '../../tasks/task.ts'
 import { type CloudTarget, defineCloudTarget, type Pushed } from '../cloud-target.ts'
@@ -46,7 +47,7 @@ export function makeOpenstackTarget({ openCloud }: OpenstackTargetParts = {}): C
     format: ({ openstack_image_format = 'qcow2' }) => openstack_image_format,
     push: async (job) => {
       await using cloud = await openProviderCloud(job.provider, openCloud, job.context)
-      const pushed = await pushTo(cloud.image, job)
+      const pushed = await pushTo(cloud, job)
       const account = await cloud.projectId()
       job.log.event(`image ${pushed.identifier} in ${cloud.name}`)
       return { ...pushed, account }
@@ -104,7 +105,7 @@ function fitForOpenstack(facts: Facts): string | undefined {
   })
 }
 
-async function pushTo(service: ImageService, job: OpenstackJob): Promise<Pushed> {
+async function pushTo(cloud: OpenStack, job: OpenstackJob): Promise<Pushed> {
   const { options, disk, provider } = job
   const { poll_seconds = 3 } = provider.options
   const id = randomUUID()
@@ -113,18 +114,18 @@ async function pushTo(service: ImageService, job: OpenstackJob): Promise<Pushed>
     async () => await disk.open(options.openstack_image_format ?? 'qcow2'),
   )
   await job.holdings.add({ kind: 'image', id })
-  await service.create(describeImage(job, id))
+  await cloud.image.create(describeImage(job, id))
   const digests = await job.phase({ name: 'sending the image', from: 5, to: 85 }, async (scene) => {
     const sending = digested(formatted, scene)
-    await sendData(service, job, id, sending.data)
+    await sendData(cloud.during(scene.signal).image, job, id, sending.data)
     return sending.digests()
   })
   const image = await job.phase(
     { name: 'waiting for the image', from: 85, to: 100 },
-    async (scene) => await awaitActive(service, id, poll_seconds, scene),
+    async (scene) => await awaitActive(cloud.during(scene.signal).image, id, poll_seconds, scene),
   )
   checkArrived(image, { size: formatted.size, diskFormat: diskFormatOf(options), digests })
-  if (options.openstack_protected === true) await service.change(id, { protected: true })
+  if (options.openstack_protected === true) await cloud.image.change(id, { protected: true })
   const { stores } = image.properties
   return {
     identifier: id,

@@ -72,6 +72,10 @@ export const factorySettings = Type.Object(
     callback_hosts: Type.Array(Type.String(), {
       description: 'hosts with private addresses that callbacks may go to',
     }),
+    private_hosts: Type.Array(Type.String(), {
+      description:
+        'hosts with private addresses, by name or number, that this host fetches from for templates: mirrors, media',
+    }),
     secret_key_file: Type.Optional(
       Type.String({
         description:
@@ -95,5 +99,6 @@ export function factoryDefaults(): FactoryConfig {
     remotes: {},
     oauth_clients: {},
     callback_hosts: [],
+    private_hosts: [],
   }
 }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { toImageFactoryRecord } from '../api/factory-wire.ts'
 import type { Context } from '../base/context.ts'
 import { isPublicAddress } from '../bytes/public-address.ts'
+import { publicWeb } from '../bytes/public-web.ts'
 import type { WebRules } from '../bytes/web-request.ts'
 import { Failure } from '../base/failure.ts'
 import type { BodyParts } from '../factory/body/body.ts'
@@ -11,6 +12,7 @@ import { openFactory } from '../factory/open-factory.ts'
 import { openRecipeRuns } from '../factory/open-recipe-runs.ts'
 import { openSecretKey } from '../factory/open-secret-key.ts'
 import { parseTemplate } from '../factory/parse-template.ts'
+import type { Reach } from '../factory/reach.ts'
 import type { RecipeRuns } from '../factory/recipe-runs.ts'
 import { builtinValidators, validatorMap } from './builtin.ts'
 import { cloudTargets, type FactoryHost, osBuilders } from './builtin-factory.ts'
@@ -23,13 +25,21 @@ export interface FactoryGround extends Omit<BodyParts, 'context'> {
   readonly offer: (taskId: string) => Promise<void>
 }
 
+/** On whose host it is opened, and by whom. */
+export interface FactorySurroundings {
+  readonly host: FactoryHost
+  readonly plugins: readonly Plugin[]
+  /** Whoever runs a command owns the host, and could read what it reads; orders to a server are those of others. */
+  readonly role: 'server' | 'command'
+}
+
 const HOUR_MS = 3_600_000
 
 /** Puts image factory and recipe runs together, as the configuration says. Fails with CONFIG_INVALID, FILE_UNREADABLE. */
 export async function openConfiguredFactory(
   config: ServiceConfig,
   ground: FactoryGround,
-  { host, plugins }: { readonly host: FactoryHost; readonly plugins: readonly Plugin[] },
+  { host, plugins, role }: FactorySurroundings,
   context: Context,
 ): Promise<{ readonly factory: Factory; readonly recipeRuns: RecipeRuns }> {
   const { factory: settings, data_dir: dataDir } = config
@@ -50,6 +60,8 @@ export async function openConfiguredFactory(
     secretKey: await openSecretKey(named ?? join(dataDir, 'secret.key'), named === undefined),
     workDirectory,
     cacheDirectory: host.cacheDir,
+    reach: reachOf(settings.private_hosts),
+    ordersByOwner: role === 'command',
     context,
   }
   const { trusted: trustsImages, max_log_size: maxLogSize } = settings
@@ -78,6 +90,11 @@ export async function openConfiguredFactory(
     settings: { maxLogSize, keepMs: config.import.task_keep_h * HOUR_MS },
   })
   return { factory, recipeRuns }
+}
+
+/** What is read for orders to a server. */
+function reachOf(privateHosts: readonly string[]): Reach {
+  return { web: publicWeb(privateHosts, 'Name the host in factory.private_hosts.'), files: false }
 }
 
 /** Callbacks go to the public internet, and to the hosts that the configuration names. */

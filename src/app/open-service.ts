@@ -184,7 +184,7 @@ export async function openService(
   const { factory, recipeRuns } = await openConfiguredFactory(
     config,
     { ...ground, images, uploads, content },
-    { host, plugins },
+    { host, plugins, role },
     context,
   )
   opened.use(factory)

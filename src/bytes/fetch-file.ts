@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Context } from '../base/context.ts'
-import { asFileFailure, Failure, messageOf, systemCode } from '../base/failure.ts'
+import { asFileFailure, Failure, systemCode } from '../base/failure.ts'
 import { formatSize, GiB } from '../base/units.ts'
+import { openDownload } from './download.ts'
+import { anyWeb } from './public-web.ts'
+import { downloadFailure, type WebRules } from './web-request.ts'
 
 export interface FetchOptions {
   /** `https:` or `http:`. */
@@ -20,9 +22,11 @@ export interface FetchOptions {
   maxSize?: number
   /** How long the server may be silent. Default 30 s. */
   silenceMs?: number
+  /** Where it may be. Default: anywhere. */
+  rules?: WebRules
 }
 
-const ATTEMPTS = 2
+const RETRIES = 1
 
 /**
  * The path of a file with this digest: from an earlier run, or fetched. It must not be changed.
@@ -38,7 +42,7 @@ export async function fetchFile(options: FetchOptions, context: Context): Promis
     if ((await digestOf(path)) === sha256) return path
     const partial = join(directory, `.${context.newId()}`)
     try {
-      const found = await fetchWithRetry(options, partial, context)
+      const found = await fetchTo(partial, options, context)
       if (found !== sha256)
         throw new Failure('DIGEST_MISMATCH', `${url}: its SHA-256 is ${found}, wanted ${sha256}`, {
           details: { url, found, wanted: sha256 },
@@ -70,68 +74,31 @@ async function digestOf(path: string): Promise<string | undefined> {
   }
 }
 
-async function fetchWithRetry(
-  options: FetchOptions,
+/** Writes the content to `partial`; its digest. */
+async function fetchTo(
   partial: string,
+  { url, maxSize = 16 * GiB, silenceMs, rules = anyWeb }: FetchOptions,
   context: Context,
 ): Promise<string> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await fetchOnce(options, partial, context)
-    } catch (error) {
-      if (context.signal.aborted)
-        throw new Failure('INTERRUPTED', `fetching ${options.url} was interrupted`)
-      if (error instanceof Failure || systemCode(error) === 'ENOSPC') throw error
-      if (attempt < ATTEMPTS) continue
-      throw new Failure('DOWNLOAD_FAILED', `${options.url}: ${reasonOf(error)}`, { cause: error })
+  const tuning = { retries: RETRIES, ...(silenceMs !== undefined && { silenceMs }) }
+  const coming = await openDownload(url, { rules, ...tuning }, context)
+  const total = coming.size
+  const tooLarge = () => downloadFailure(url, `it has more than ${formatSize(maxSize)}`)
+  if ((total ?? 0) > maxSize) {
+    coming.cancel()
+    throw tooLarge()
+  }
+  const hash = createHash('sha256')
+  let done = 0
+  const meter = async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      done += chunk.length
+      if (done > maxSize) throw tooLarge()
+      hash.update(chunk)
+      context.progress({ kind: 'bytes', name: url, done, ...(total && { total }) })
+      yield chunk
     }
   }
-}
-
-/** Writes the body to `partial`; its digest. */
-async function fetchOnce(
-  options: FetchOptions,
-  partial: string,
-  context: Context,
-): Promise<string> {
-  const { url, maxSize = 16 * GiB, silenceMs = 30_000 } = options
-  const silence = new AbortController()
-  const giveUp = () => silence.abort(new Error(`no answer for ${silenceMs / 1000} s`))
-  let timer = setTimeout(giveUp, silenceMs)
-  try {
-    const signal = AbortSignal.any([context.signal, silence.signal])
-    const response = await fetch(url, { signal, redirect: 'follow' })
-    refuseScheme(response.url)
-    if (!response.ok || !response.body)
-      throw new Failure('DOWNLOAD_FAILED', `${url}: the server answers ${response.status}`)
-    const tooLarge = () =>
-      new Failure('DOWNLOAD_FAILED', `${url} has more than ${formatSize(maxSize)}`)
-    const length = response.headers.get('content-encoding')
-      ? null
-      : response.headers.get('content-length')
-    const total = length === null ? undefined : Number(length)
-    if (total !== undefined && total > maxSize) throw tooLarge()
-    const hash = createHash('sha256')
-    let done = 0
-    const meter = new Transform({
-      transform(chunk: Buffer, _encoding, next) {
-        clearTimeout(timer)
-        timer = setTimeout(giveUp, silenceMs)
-        done += chunk.length
-        hash.update(chunk)
-        context.progress({ kind: 'bytes', name: url, done, ...(total && { total }) })
-        next(done > maxSize ? tooLarge() : null, chunk)
-      },
-    })
-    await pipeline(Readable.fromWeb(response.body), meter, createWriteStream(partial), { signal })
-    return hash.digest('hex')
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** What undici says of a connection that failed lies in the cause. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  return messageOf(cause instanceof Error ? cause : error)
+  await pipeline(coming.stream, meter, createWriteStream(partial))
+  return hash.digest('hex')
 }

@@ -6,6 +6,7 @@ import { failsWith } from '../testing/fails-with.ts'
 import { endServer, listen } from '../testing/listen.ts'
 import { fetchStream, type FetchStreamOptions } from './fetch-stream.ts'
 import { isPublicAddress } from './public-address.ts'
+import { anyWeb } from './public-web.ts'
 
 const answers: Record<string, RequestListener> = {
   '/file': (_, response) => response.end('content'),
@@ -29,7 +30,7 @@ after(() => endServer(server))
 async function fetchText(path: string, options: FetchStreamOptions = {}): Promise<string> {
   const url = path.startsWith('http') ? path : `http://127.0.0.1:${port}${path}`
   const chunks: Uint8Array[] = []
-  for await (const chunk of fetchStream(url, { allowPrivate: true, ...options }, makeContext()))
+  for await (const chunk of fetchStream(url, { rules: anyWeb, ...options }, makeContext()))
     chunks.push(chunk)
   return Buffer.concat(chunks).toString()
 }
@@ -53,7 +54,7 @@ describe('fetching', () => {
   })
 
   it('asks no private address, by number or by name', async () => {
-    const options = { allowPrivate: false }
+    const options = { rules: undefined }
     for (const host of [
       '127.0.0.1',
       'localhost',
@@ -72,7 +73,7 @@ describe('fetching', () => {
     const controller = new AbortController()
     const context = makeContext({ signal: controller.signal })
     const url = `http://127.0.0.1:${port}/silent`
-    const first = fetchStream(url, { allowPrivate: true }, context).next()
+    const first = fetchStream(url, { rules: anyWeb }, context).next()
     setImmediate(() => controller.abort())
     await assert.rejects(first, failsWith('INTERRUPTED'))
   })

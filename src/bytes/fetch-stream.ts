@@ -6,17 +6,19 @@
 import type { Context } from '../base/context.ts'
 import { Failure, isFailure, messageOf } from '../base/failure.ts'
 import { formatSize, TiB } from '../base/units.ts'
-import { isPublicAddress } from './public-address.ts'
+import { publicWeb } from './public-web.ts'
 import { askWeb, downloadFailure, type WebRules } from './web-request.ts'
 
 export interface FetchStreamOptions {
-  /** Also from private and local addresses. */
-  readonly allowPrivate?: boolean | undefined
+  /** Where it may be. Default: on the public internet. */
+  readonly rules?: WebRules | undefined
   /** More bytes than these are not taken. Default 1 TiB. */
   readonly maxSize?: number | undefined
   /** How long the server may be silent. Default 30 s. */
   readonly silenceMs?: number | undefined
 }
+
+const PUBLIC = publicWeb([], 'If that is meant, say --allow-private.')
 
 /**
  * The body of what stands at an `http:` or `https:` address. It is asked for when the first chunk is.
@@ -27,11 +29,10 @@ export async function* fetchStream(
   options: FetchStreamOptions,
   context: Context,
 ): AsyncGenerator<Uint8Array> {
-  const { maxSize = 1 * TiB, allowPrivate = false, silenceMs = 30_000 } = options
+  const { maxSize = 1 * TiB, rules = PUBLIC, silenceMs = 30_000 } = options
   let size = 0
   try {
     const { signal } = context
-    const rules = rulesOf(allowPrivate)
     const { response } = await askWeb(url, { rules, signal, silenceMs })
     if (response.statusCode !== 200) {
       response.destroy()
@@ -49,23 +50,5 @@ export async function* fetchStream(
     if (context.signal.aborted)
       throw new Failure('INTERRUPTED', `fetching ${url} was interrupted`, { cause: error })
     throw isFailure(error) ? error : downloadFailure(url, messageOf(error), error)
-  }
-}
-
-/** Any address, or only what is on the public internet. */
-function rulesOf(allowPrivate: boolean): WebRules {
-  return {
-    checkUrl: () => {},
-    checkAddress: ({ href }, address) => {
-      if (allowPrivate || isPublicAddress(address)) return
-      throw new Failure(
-        'DOWNLOAD_FAILED',
-        `${href} is at ${address}, which is not on the public internet`,
-        {
-          details: { url: href, address },
-          fix: 'If that is meant, say --allow-private.',
-        },
-      )
-    },
   }
 }

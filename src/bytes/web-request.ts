@@ -74,6 +74,21 @@ export async function askWeb(
   throw downloadFailure(url, `more than ${MAX_REDIRECTS} redirects`)
 }
 
+/**
+ * Asks the rules of an address that another program will ask for. A name that means nothing here passes: that program
+ * gets no further, unless by a proxy. Fails with what the rules throw.
+ */
+export async function checkReach(
+  url: URL,
+  rules: WebRules,
+  lookup: Lookup = lookUpHere,
+): Promise<void> {
+  rules.checkUrl(url)
+  const host = url.hostname.replaceAll(/^\[|\]$/g, '')
+  const found = isIP(host) === 0 ? await lookup(host).catch(() => []) : [{ address: host }]
+  for (const { address } of found) rules.checkAddress(url, address)
+}
+
 /** What may be told to a server that another one sent us to: not who we are. */
 function withoutSecrets({ headers = {} }: WebQuestion): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => TOLD_TO_ALL.has(name)))
@@ -113,14 +128,17 @@ async function send(
 ): Promise<IncomingMessage> {
   return await new Promise<IncomingMessage>((resolve, reject) => {
     const ask = url.protocol === 'https:' ? askSecure : askPlain
-    const request = ask(url, settings, resolve)
+    let answer: IncomingMessage | undefined
+    const request = ask(url, settings, (response) => resolve((answer = response)))
     request.once('error', (error) => {
       const isStale = request.reusedSocket && systemCode(error) === 'ECONNRESET'
       reject(isStale ? new StaleConnection() : error)
     })
-    request.setTimeout(silenceMs, () =>
-      request.destroy(new Error(`no answer for ${silenceMs / 1000} s`)),
-    )
+    request.setTimeout(silenceMs, () => {
+      const late = new Error(`no answer for ${silenceMs / 1000} s`)
+      answer?.destroy(late) // else whoever reads it hears only that it was aborted
+      request.destroy(late)
+    })
     request.end(body)
   })
 }

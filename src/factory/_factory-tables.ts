@@ -26,6 +26,8 @@ export interface ImageRow {
   owner: string | null
   user_id: string | null
   request_id: string
+  /** 1: whoever ordered it owns the host; see `ordersByOwner`. */
+  by_owner: number
   attempts: number
   created_at: number
   updated_at: number

@@ -8,6 +8,7 @@ import type { PartList } from './_part-list.ts'
 import type { Records } from './_records.ts'
 import type { SecretTable } from './_secrets.ts'
 import type { FactoryParts } from './factory-parts.ts'
+import { OWNERS_REACH, type Reach } from './reach.ts'
 
 export interface Ground extends FactoryParts {
   readonly records: Records
@@ -30,6 +31,11 @@ export const taskTypes = {
 /** At most one task at a time is about an image. A body of the same id has its own. */
 export function subjectOf(imageId: string): string {
   return `factory/${imageId}`
+}
+
+/** What the host reads for whoever ordered an image, whichever process makes it. */
+export function reachOf({ reach }: Ground, { by_owner: byOwner }: ImageRow): Reach {
+  return byOwner === 1 ? OWNERS_REACH : reach
 }
 
 /** The task that makes an image. */

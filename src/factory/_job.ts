@@ -10,6 +10,7 @@ import type { BuildLog } from './build-log.ts'
 import type { CommonOptions } from './common-options.ts'
 import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
 import type { Job, Phase, PhaseScene } from './os-builder.ts'
+import type { Reach } from './reach.ts'
 import type { Template } from './template.ts'
 
 export interface JobParts {
@@ -22,6 +23,7 @@ export interface JobParts {
   readonly workDir: string
   readonly cacheDir: string
   readonly attempt: number
+  readonly reach: Reach
   /** `signal` ends the job. */
   readonly context: Context
 }
@@ -49,6 +51,7 @@ export class StageJob implements Job {
   readonly attempt: number
   readonly log: BuildLog
   readonly holdings: LeaseHoldings
+  readonly reach: Reach
   readonly context: Context
   /** Kinds of documents that the job kept by itself. */
   readonly kept = new Set<DocumentKind>()
@@ -67,6 +70,7 @@ export class StageJob implements Job {
     this.attempt = parts.attempt
     this.log = recorder.log
     this.holdings = parts.holdings
+    this.reach = parts.reach
     this.context = {
       ...context,
       log: maskedLog(context.log, parts.mask, recorder.row.id),
@@ -114,7 +118,7 @@ export class StageJob implements Job {
 
   /** This job, and what else its part wants to know. */
   with<More extends object>(more: More): Job & More {
-    const { template, options, workDir, cacheDir, attempt, log, holdings, context } = this
+    const { template, options, workDir, cacheDir, attempt, log, holdings, reach, context } = this
     const image = () => this.image
     return {
       template,
@@ -124,6 +128,7 @@ export class StageJob implements Job {
       attempt,
       log,
       holdings,
+      reach,
       context,
       get image() {
         return image()

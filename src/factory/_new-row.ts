@@ -22,6 +22,7 @@ export function newRow(parts: Pick<ImageRow, Needed> & Partial<ImageRow>): Image
     body_id: null,
     owner: null,
     user_id: null,
+    by_owner: 0,
     attempts: 0,
     updated_at: parts.created_at,
     started_at: null,

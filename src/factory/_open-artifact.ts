@@ -57,7 +57,7 @@ const keepNothing = async () => {}
 
 /** A job for somebody who waits: nothing of it is kept. */
 function looseJob(
-  { context, cacheDirectory }: Ground,
+  { context, cacheDirectory, reach }: Ground,
   given: Pick<Job, 'image' | 'options' | 'workDir' | 'template'>,
 ): Job {
   return {
@@ -70,6 +70,7 @@ function looseJob(
       find: () => undefined,
       add: async () => ({ update: keepNothing, drop: keepNothing }),
     },
+    reach,
     context,
     phase: async (_phase, work) => await work({ signal: context.signal, tell: () => {} }),
     setProperties: keepNothing,

@@ -191,6 +191,7 @@ async function place(
         owner: order.requester.owner,
         user_id: order.requester.userId,
         request_id: order.requester.requestId,
+        by_owner: ground.ordersByOwner === true ? 1 : 0,
         secret_names: JSON.stringify(namesOf(kept)),
         created_at: context.now().getTime() + index, // so that the chain is listed in its order
       })

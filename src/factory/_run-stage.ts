@@ -8,7 +8,7 @@ import type { Lease, Task } from '../tasks/task.ts'
 import { beginChildren } from './_children.ts'
 import { clearThings } from './_clear-things.ts'
 import type { ImageRow } from './_factory-tables.ts'
-import { announce, type Ground, offerAll } from './_ground.ts'
+import { announce, type Ground, offerAll, reachOf } from './_ground.ts'
 import { LeaseHoldings } from './_holdings.ts'
 import { StageJob } from './_job.ts'
 import type { Mask } from './_mask.ts'
@@ -60,6 +60,7 @@ export async function runStage(ground: Ground, lease: Lease): Promise<void> {
       workDir,
       cacheDir: ground.cacheDirectory,
       attempt: recorder.row.attempts,
+      reach: reachOf(ground, row),
       context: { ...ground.context, signal },
     })
     const made = await stopInTime(makeStage(ground, job, recorder.row, secrets), signal)

@@ -152,9 +152,9 @@ async function runTemplate(
   { values = new Map(), commandTimeoutMs }: CustomiseOrder,
   context: Context,
 ): Promise<Report> {
-  const { template, cacheDir } = job
+  const { template, cacheDir, reach } = job
   const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs }
-  const options = { mode: 'reconcile', values, cacheDir, ...limit } as const
+  const options = { mode: 'reconcile', values, cacheDir, webRules: reach.web, ...limit } as const
   const report = await runRecipe(template.recipe, remote, options, context)
   await job.keepDocument('report', `${JSON.stringify(report, undefined, 2)}\n`)
   demandOk(report)

@@ -14,6 +14,15 @@ export const factoryMigrations: readonly Migration[] = [
       await createBeside(db, kind)
     },
   },
+  {
+    name: 'factory-002-owner',
+    async up(db, kind) {
+      const { integer } = columnTypes(kind)
+      await sql`alter table factory_images add column by_owner ${integer} not null default 0`.execute(
+        db,
+      )
+    },
+  },
 ]
 
 async function createImages(db: Kysely<never>, kind: DatabaseKind): Promise<void> {

@@ -8,6 +8,7 @@ import type { Artifact, CloudTarget, PushedDisk } from './cloud-target.ts'
 import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
 import type { GivenTemplate, ImportOrder, Requester } from './factory.ts'
 import type { Job, OsBuilder } from './os-builder.ts'
+import type { Reach } from './reach.ts'
 import type { Template } from './template.ts'
 
 export interface FactoryParts {
@@ -29,6 +30,10 @@ export interface FactoryParts {
   readonly cacheDirectory: string
   /** 32 bytes by which secrets are sealed: the same for all servers of a database; see `open-secret-key.ts`. */
   readonly secretKey: Uint8Array
+  /** What this host reads for those who order builds. */
+  readonly reach: Reach
+  /** Those who order here own the host: nothing that it may read is kept from their templates. Default no. */
+  readonly ordersByOwner?: boolean
   /** Where callbacks may go. */
   readonly callbackRules: WebRules
   readonly context: Context

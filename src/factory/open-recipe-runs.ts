@@ -78,7 +78,10 @@ async function add(ground: RunGround, kind: RecipeRunKind, order: AnyOrder): Pro
     owner,
     user_id: userId,
     request_id: requestId,
-    sealed: sealOrder(secretKey, id, toKept(order, destinations)),
+    sealed: sealOrder(secretKey, id, {
+      ...toKept(order, destinations),
+      byOwner: ground.ordersByOwner,
+    }),
     reports: null,
     revision: 1,
     created_at: now.getTime(),

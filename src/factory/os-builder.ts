@@ -8,6 +8,7 @@ import type { Context } from '../base/context.ts'
 import type { Json } from '../tasks/task.ts'
 import type { BuildLog } from './build-log.ts'
 import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
+import type { Reach } from './reach.ts'
 import type { Template } from './template.ts'
 
 /** A part of a job, with its share of the percentage. */
@@ -62,6 +63,8 @@ export interface Job<Options = unknown> {
   readonly attempt: number
   readonly log: BuildLog
   readonly holdings: Holdings
+  /** What this host reads for whoever ordered it. */
+  readonly reach: Reach
   /** `signal` ends the job. */
   readonly context: Context
   /** Runs a phase; phases follow each other. */

@@ -8,6 +8,8 @@ import type { Context } from '../base/context.ts'
 import { Failure, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { fetchStream } from '../bytes/fetch-stream.ts'
+import { anyWeb } from '../bytes/public-web.ts'
+import type { WebRules } from '../bytes/web-request.ts'
 import type { Facts } from '../remotes/facts.ts'
 import type { Remote } from '../remotes/remote.ts'
 import { type ArgumentValues, resolveArguments } from './argument-values.ts'
@@ -25,10 +27,10 @@ export interface RunRecipeOptions {
   /** Where downloads are kept between runs. */
   cacheDir: string
   /**
-   * Whether what steps name by `url` may come from private and local addresses. Default true: a recipe is its
-   * user's own. Who runs the recipes of strangers says false.
+   * Where this host asks for what steps name by `url`. Default: anywhere, since a recipe is its user's own. Who runs
+   * the recipes of strangers says less.
    */
-  allowPrivate?: boolean
+  webRules?: WebRules
 }
 
 const DEFAULT_COMMAND_TIMEOUT_MS = 30 * 60_000
@@ -218,9 +220,12 @@ class Run {
     })
   }
 
+  get #webRules(): WebRules {
+    return this.#options.webRules ?? anyWeb
+  }
+
   async #fetch(url: string): Promise<Buffer> {
-    const { allowPrivate = true } = this.#options
-    const options = { allowPrivate, maxSize: MAX_FETCHED }
+    const options = { rules: this.#webRules, maxSize: MAX_FETCHED }
     const fetched = this.#fetched.get(url) ?? readAll(fetchStream(url, options, this.#context))
     this.#fetched.set(url, fetched)
     return await fetched
@@ -244,6 +249,7 @@ class Run {
       args: this.#args,
       commandTimeoutMs: this.#options.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
       cacheDir: this.#options.cacheDir,
+      webRules: this.#webRules,
       fetch: (url) => this.#fetch(url),
       atEnd: (ending) => this.#endings.push(ending),
       context: this.#context,

@@ -12,6 +12,7 @@
  */
 import type { TSchema } from 'typebox'
 import type { Context } from '../base/context.ts'
+import type { WebRules } from '../bytes/web-request.ts'
 import type { Facts } from '../remotes/facts.ts'
 import type { Remote } from '../remotes/remote.ts'
 import type { Path } from '../schema/find-faults.ts'
@@ -39,6 +40,8 @@ export interface Scene {
   readonly commandTimeoutMs: number
   /** Where downloads are kept between runs. */
   readonly cacheDir: string
+  /** Where this host may ask for what a step names. `fetch` goes by it. */
+  readonly webRules: WebRules
   /** What stands at an address now, at most 64 MiB; once in a run. Fails with DOWNLOAD_FAILED. */
   readonly fetch: (url: string) => Promise<Buffer>
   /** Leaves something to be done when the whole run has ended, well or not. */

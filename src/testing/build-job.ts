@@ -3,6 +3,7 @@ import { makeContext } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import type { DocumentKind, FactoryImage } from '../factory/factory-image.ts'
 import type { Job, Phase } from '../factory/os-builder.ts'
+import { OWNERS_REACH } from '../factory/reach.ts'
 import type { Template } from '../factory/template.ts'
 import type { Recipe } from '../recipes/recipe.ts'
 import type { Json } from '../tasks/task.ts'
@@ -86,6 +87,7 @@ export function buildJob<Options>(build: TestBuild<Options>): {
         }
       },
     },
+    reach: OWNERS_REACH,
     context,
     phase: async (phase, work) => {
       written.phases.push(phase.name)

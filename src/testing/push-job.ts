@@ -3,6 +3,7 @@ import { makeContext } from '../base/context.ts'
 import type { Provider, PushedDisk, PushJob } from '../factory/cloud-target.ts'
 import type { FactoryImage, JsonObject } from '../factory/factory-image.ts'
 import type { ClearContext, Phase } from '../factory/os-builder.ts'
+import { OWNERS_REACH } from '../factory/reach.ts'
 import type { Template } from '../factory/template.ts'
 import type { Json } from '../tasks/task.ts'
 
@@ -62,6 +63,7 @@ export function pushJob<Options, ProviderOptions, Credentials>(
       output: (text) => void written.events.push(text),
     },
     holdings: holdingsOf(written),
+    reach: OWNERS_REACH,
     context,
     phase: async (phase, work) => {
       written.phases.push(phase)

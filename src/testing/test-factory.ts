@@ -21,6 +21,7 @@ import { type FactoryImage, isFinal, type JsonObject } from '../factory/factory-
 import type { Factory, GivenTemplate } from '../factory/factory.ts'
 import type { OsBuilder } from '../factory/os-builder.ts'
 import { parseTemplate } from '../factory/parse-template.ts'
+import { OWNERS_REACH, type Reach } from '../factory/reach.ts'
 import type { Template } from '../factory/template.ts'
 import { mockTarget } from '../factory/targets/mock.ts'
 import { catalogMigrations } from '../images/catalog-migrations.ts'
@@ -47,6 +48,9 @@ export interface TestFactoryOptions {
   readonly context?: Partial<Context>
   /** Default true. Without one nothing that is ordered is done. */
   readonly works?: boolean
+  /** Default: an owner's. */
+  readonly reach?: Reach
+  readonly ordersByOwner?: boolean
   /** Of leases: after it, what a killed server held is begun anew. */
   readonly leaseMs?: number
 }
@@ -144,6 +148,8 @@ export async function openTestFactory(options: TestFactoryOptions): Promise<Test
       workDirectory,
       cacheDirectory,
       secretKey: SECRET_KEY,
+      reach: options.reach ?? OWNERS_REACH,
+      ordersByOwner: options.ordersByOwner ?? false,
       callbackRules: options.callbackRules ?? anyAddress,
     }),
   )

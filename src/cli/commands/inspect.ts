@@ -87,7 +87,8 @@ async function inspectOne(
     if (image === '-') return await thread.inspectStream(process.stdin, options, cli.context)
     if (!/^https?:\/\//i.test(image)) return await thread.inspectImage(image, options, cli.context)
     const { fetchStream } = await import('../../bytes/fetch-stream.ts')
-    const body = fetchStream(image, { allowPrivate }, cli.context)
+    const { anyWeb } = await import('../../bytes/public-web.ts')
+    const body = fetchStream(image, allowPrivate ? { rules: anyWeb } : {}, cli.context)
     return await thread.inspectStream(body, options, cli.context)
   } catch (error) {
     if (!isFailure(error) || OF_ALL.has(error.code)) throw error

@@ -47,6 +47,7 @@ async function fit(
       trusted: parts.trustsImages ?? false,
       workDir: job.workDir,
       cacheDir: parts.cacheDirectory,
+      webRules: job.reach.web,
       onReport: async (report) =>
         await job.keepDocument('report', `${JSON.stringify(report, undefined, 2)}\n`),
     },

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Context } from '../../base/context.ts'
+import type { WebRules } from '../../bytes/web-request.ts'
 import { cleanGuest } from '../../guests/clean.ts'
 import type { InstalledPackage } from '../../guests/package-manager.ts'
 import { probeAccelerator } from '../../machines/accelerator.ts'
@@ -30,6 +31,8 @@ export interface FitOrder {
   /** The copy is made here, and belongs to the caller. */
   readonly workDir: string
   readonly cacheDir: string
+  /** Where this host asks for what the recipe names by `url`. */
+  readonly webRules: WebRules
   /** Told what the recipe did, of one that failed too. */
   readonly onReport?: ((report: Report) => Promise<void> | void) | undefined
 }
@@ -77,6 +80,7 @@ export async function fitBody(
       network: true,
       values: order.values,
       cacheDir,
+      webRules: order.webRules,
       tempDir: workDir,
       chooseAccelerator: async () => (await probeAccelerator({ cacheDir }, context)).kind,
       beforeFinish,

@@ -9,6 +9,7 @@ import type { Context } from '../../base/context.ts'
 import { Failure } from '../../base/failure.ts'
 import { findProgram, runTool } from '../../base/process.ts'
 import { formatSize } from '../../base/units.ts'
+import type { WebRules } from '../../bytes/web-request.ts'
 import { type CleanReport, cleanAndLint } from '../../guests/clean.ts'
 import type { InstalledPackage } from '../../guests/package-manager.ts'
 import { packageManagerOf } from '../../guests/package-manager-of.ts'
@@ -42,6 +43,8 @@ export interface BuildOptions {
   values: ReadonlyMap<string, string>
   /** Where downloads are kept between builds. */
   cacheDir: string
+  /** Where this host asks for what steps name by `url`. Default: anywhere. */
+  webRules?: WebRules
   /** How long one command of a step may take. */
   commandTimeoutMs?: number
   /** Proxies of the caller: `http_proxy`, `no_proxy` and so on. */

@@ -13,6 +13,7 @@ import { toIcicle } from '../icicle.ts'
 import { type BuiltImage, defineOsBuilder, type Job, type OsBuilder } from '../os-builder.ts'
 import { type BootstrapOptions, bootstrapOptions } from './_bootstrap-options.ts'
 import { toBootstrapPlan, whyNotBootstrap } from './_bootstrap-plan.ts'
+import { checkSources } from './_check-sources.ts'
 
 export interface BootstrapHost {
   /** Proxies of this host, for downloads: `http_proxy`, `no_proxy` and so on. */
@@ -44,8 +45,9 @@ export function bootstrapBuilder(host: BootstrapHost): OsBuilder<BootstrapOption
 }
 
 async function build(job: Job<BootstrapOptions>, host: BootstrapHost): Promise<BuiltImage> {
-  const { template, options, workDir, cacheDir } = job
+  const { template, options, workDir, cacheDir, reach } = job
   const { recipe, size, values } = toBootstrapPlan(template, options)
+  await checkSources(recipe.base, reach)
   for (const { name, secret } of recipe.args) {
     const value = values.get(name)
     if (secret && value !== undefined) job.addSecret(value)
@@ -61,6 +63,7 @@ async function build(job: Job<BootstrapOptions>, host: BootstrapHost): Promise<B
       size,
       values,
       cacheDir,
+      webRules: reach.web,
       ...host,
       ...(options.step_timeout !== undefined && { commandTimeoutMs: options.step_timeout * 1000 }),
       runPhase: phasesOf(job, stopping),

@@ -50,8 +50,8 @@ export const installerBuilder = defineOsBuilder<InstallerOptions>({
 
 /** The job with what its options mean. What changes while it runs is asked of the one that was given. */
 function withOptions(job: Job<InstallerOptions>, options: InstallerOptions): Job<InstallerOptions> {
-  const { template, workDir, cacheDir, attempt, log, holdings, context } = job
-  const same = { template, workDir, cacheDir, attempt, log, holdings, context }
+  const { template, workDir, cacheDir, attempt, log, holdings, reach, context } = job
+  const same = { template, workDir, cacheDir, attempt, log, holdings, reach, context }
   return {
     ...same,
     options,
@@ -78,7 +78,12 @@ async function buildByInstaller(job: Job<InstallerOptions>): Promise<BuiltImage>
     const context = { ...job.context, signal: scene.signal }
     const tell = (what: string) => job.log.event(what)
     const directory = join(job.cacheDir, 'media')
-    return await gatherMedia(plan, options, workDir, { context, directory, tell })
+    return await gatherMedia(plan, options, workDir, {
+      context,
+      directory,
+      reach: job.reach,
+      tell,
+    })
   })
   const accelerator = await chooseAccelerator(options.accelerator ?? 'auto', job, job.context)
   job.log.event(

@@ -62,6 +62,7 @@ export async function customiseOffline(
       network: options.network !== 'isolated',
       values: new Map(Object.entries(options.arguments ?? {})),
       cacheDir,
+      webRules: job.reach.web,
       tempDir: workDir,
       chooseAccelerator: async () => accelerator.kind,
       beforeFinish,

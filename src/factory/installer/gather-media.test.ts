@@ -11,6 +11,7 @@ import { templateOf } from '../../testing/build-job.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { openWebServer, type WebServer } from '../../testing/web-server.ts'
+import { OWNERS_REACH } from '../reach.ts'
 import type { InstallSource } from '../template.ts'
 import { makeCpio } from './cpio.ts'
 import { type GatheredMedia, gatherMedia } from './gather-media.ts'
@@ -34,7 +35,8 @@ async function gather(
     os: { name, version, arch: 'x86_64' },
     install: { source, diskSize: 0, rootPassword: 'x', productKey: null, kernelParameters: null },
   })
-  const scene = { context: makeContext(), directory: inDir('media'), tell: () => {}, retries: 0 }
+  const cache = { directory: inDir('media'), retries: 0, tell: () => {} }
+  const scene = { context: makeContext(), reach: OWNERS_REACH, ...cache }
   const media = await gatherMedia(planInstallation({ template, options }), options, workDir, scene)
   return { ...media, workDir }
 }

@@ -8,6 +8,7 @@ import { isFailure } from '../../base/failure.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { flawedPage, openWebServer } from '../../testing/web-server.ts'
+import { OWNERS_REACH } from '../reach.ts'
 import { fetchMedium, type MediaScene, type MediumOrder } from './media-cache.ts'
 
 const inDir = await tempDir()
@@ -19,6 +20,7 @@ function makeScene(): MediaScene & { readonly told: string[] } {
   const told: string[] = []
   return {
     context: makeContext(),
+    reach: OWNERS_REACH,
     directory: inDir(`media-${scenes++}`),
     retries: 1,
     pauseMs: 1,
@@ -97,7 +99,7 @@ test('what is not there, too large or no web address is said with the address, a
   }
   assert.match(await refusal({ url: `${server.url}/none` }), /\/none: the server answers 404/)
   assert.match(await refusal({ url: `${server.url}/large`, maxSize: 1000 }), /\/large: it has more/)
-  assert.match(await refusal({ url: 'file:///etc/passwd' }), /file:\/\/\/etc\/passwd: wanted https/)
+  assert.match(await refusal({ url: 'ftp://mirror.example/a.iso' }), /a\.iso: wanted https/)
   assert.deepEqual(await contents(scene.directory), [])
 })
 

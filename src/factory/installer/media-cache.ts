@@ -14,9 +14,9 @@ import { asFileFailure, Failure, isFailure, messageOf } from '../../base/failure
 import { withFileLock } from '../../base/file-lock.ts'
 import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
 import { formatSize, GiB, KiB, MiB } from '../../base/units.ts'
-import { openDownload } from '../../bytes/download.ts'
-import { askWeb, downloadFailure, type WebRules, withoutPassword } from '../../bytes/web-request.ts'
+import { askWeb, downloadFailure, withoutPassword } from '../../bytes/web-request.ts'
 import { type DigestAlgorithm, findChecksum } from './checksum-file.ts'
+import { isFileAddress, type MediumTuning, openMedium } from './open-medium.ts'
 
 export interface MediumOrder {
   readonly url: string
@@ -26,12 +26,9 @@ export interface MediumOrder {
   readonly maxSize?: number | undefined
 }
 
-export interface MediaScene {
+export interface MediaScene extends MediumTuning {
   readonly context: Context
   readonly directory: string
-  /** Connections that may bring nothing before it is given up, and the pause before the first. As of `openDownload`. */
-  readonly retries?: number
-  readonly pauseMs?: number
   tell(what: string): void
 }
 
@@ -49,18 +46,6 @@ interface Entry {
 const ALGORITHMS: readonly DigestAlgorithm[] = ['md5', 'sha1', 'sha256']
 const MAX_CHECKSUMS = 4 * MiB
 const MAX_ENTRY = 64 * KiB
-
-/** Media are what an operator's templates name: on any host, but over HTTP. */
-export const MEDIA_RULES: WebRules = {
-  checkUrl: (url) => {
-    if (url.protocol !== 'http:' && url.protocol !== 'https:')
-      throw new Failure(
-        'DOWNLOAD_FAILED',
-        `${withoutPassword(url.href)} is not fetched; wanted https:// or http://`,
-      )
-  },
-  checkAddress: () => {},
-}
 
 /**
  * The path of what stands at an address: fetched, or kept from another build if it is the same still. It must not be
@@ -86,12 +71,8 @@ export async function fetchMedium(order: MediumOrder, scene: MediaScene): Promis
 }
 
 /** A small file at an address, as text. Fails with DOWNLOAD_FAILED, INTERRUPTED. */
-async function readText(url: string, { context, retries, pauseMs }: MediaScene): Promise<string> {
-  const tuning = {
-    ...(retries !== undefined && { retries }),
-    ...(pauseMs !== undefined && { pauseMs }),
-  }
-  const { stream } = await openDownload(url, { rules: MEDIA_RULES, ...tuning }, context)
+async function readText(url: string, scene: MediaScene): Promise<string> {
+  const { stream } = await openMedium(url, scene, scene.context)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of stream) {
@@ -138,22 +119,28 @@ async function isCurrent(
   kept: Entry,
   { url, checksum }: MediumOrder,
   wanted: string | undefined,
-  { context, tell }: MediaScene,
+  scene: MediaScene,
 ): Promise<boolean> {
   if (checksum !== undefined) return kept.digests[checksum.algorithm] === wanted
+  const { context, reach, tell } = scene
+  if (isFileAddress(url)) {
+    const { names, cancel } = await openMedium(url, scene, context)
+    cancel()
+    return names.etag === kept.etag
+  }
   const headers = {
     ...(kept.etag !== undefined && { 'if-none-match': kept.etag }),
     ...(kept.changed !== undefined && { 'if-modified-since': kept.changed }),
   }
   if (Object.keys(headers).length === 0) return false
-  const question = { rules: MEDIA_RULES, signal: context.signal, silenceMs: 30_000, headers }
+  const question = { rules: reach.web, signal: context.signal, silenceMs: 30_000, headers }
   try {
     const { response } = await askWeb(url, question)
     response.destroy()
     // A server that is in trouble does not say that it has something else.
     if ((response.statusCode ?? 0) < 500) return response.statusCode === 304
   } catch (error) {
-    if (context.signal.aborted) throw error
+    if (context.signal.aborted || isFailure(error)) throw error
   }
   tell(`${withoutPassword(url)} cannot be asked; what was fetched earlier is used`)
   return true
@@ -190,12 +177,8 @@ async function fill(
 
 async function download(order: MediumOrder, path: string, scene: MediaScene): Promise<Entry> {
   const { url, maxSize = 32 * GiB } = order
-  const { context, retries, pauseMs } = scene
-  const tuning = {
-    ...(retries !== undefined && { retries }),
-    ...(pauseMs !== undefined && { pauseMs }),
-  }
-  const coming = await openDownload(url, { rules: MEDIA_RULES, ...tuning }, context)
+  const { context } = scene
+  const coming = await openMedium(url, scene, context)
   const tooLarge = () => downloadFailure(url, `it has more than ${formatSize(maxSize)}`)
   if ((coming.size ?? 0) > maxSize) {
     coming.cancel()

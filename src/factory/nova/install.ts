@@ -90,7 +90,7 @@ async function bringIso(scene: Scene, url: string, signal: AbortSignal): Promise
     await images.import(made.id, { method: 'web-download', uri: url })
     await waitForImage(services, made.id, signal)
   } else {
-    const stream = fetchStream(url, { allowPrivate: true }, { ...job.context, signal })
+    const stream = fetchStream(url, { rules: job.reach.web }, { ...job.context, signal })
     await images.upload(made.id, { stream, size: undefined })
   }
   return made

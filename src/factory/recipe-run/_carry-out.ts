@@ -18,6 +18,7 @@ import { fitBody } from '../body/fit-body.ts'
 import { openBody } from '../body/open-body.ts'
 import { READ_LIMIT_MS } from '../body/read-packages.ts'
 import { storeBody } from '../body/store-body.ts'
+import { OWNERS_REACH } from '../reach.ts'
 import type { Template } from '../template.ts'
 import type { RecipeRunsParts } from './_run-parts.ts'
 import type { RunRow } from './_run-table.ts'
@@ -53,6 +54,7 @@ function runOptions({ order, parts }: Work) {
   return {
     values: new Map(Object.entries(order.args)),
     cacheDir: parts.cacheDirectory,
+    webRules: (order.byOwner === true ? OWNERS_REACH : parts.reach).web,
     commandTimeoutMs: order.commandTimeoutMs ?? DEFAULT_COMMAND_TIMEOUT_MS,
   }
 }

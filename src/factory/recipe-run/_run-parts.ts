@@ -1,5 +1,6 @@
 import type { BodyParts } from '../body/body.ts'
 import type { GivenTemplate } from '../factory.ts'
+import type { Reach } from '../reach.ts'
 import type { Template } from '../template.ts'
 
 /** What `openRecipeRuns` is handed. */
@@ -13,6 +14,9 @@ export interface RecipeRunsParts extends BodyParts {
   /** For copies, and for what is worth keeping between runs. Both exist. */
   readonly workDirectory: string
   readonly cacheDirectory: string
+  /** What this host reads for those who order runs; and whether they own it, so that nothing is kept from them. */
+  readonly reach: Reach
+  readonly ordersByOwner?: boolean
   readonly settings: {
     /** Bytes of log that are kept of a run. */
     readonly maxLogSize: number

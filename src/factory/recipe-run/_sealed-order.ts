@@ -8,6 +8,8 @@ export interface KeptOrder {
   readonly files: Readonly<Record<string, string>>
   readonly args: Readonly<Record<string, string>>
   readonly commandTimeoutMs?: number | undefined
+  /** Whoever ordered it owns the host. */
+  readonly byOwner?: boolean | undefined
   readonly image?: {
     readonly trusted: boolean
     readonly rootFileSystem?: string | undefined

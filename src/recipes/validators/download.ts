@@ -86,10 +86,10 @@ owned by root, without its first \`strip\` directories.`,
       : await compareUnpacked(demandText(options.unpack, isGuestPath), sha256, scene.remote)
   },
   apply: async (options, scene) => {
-    const { remote, context, cacheDir } = scene
+    const { remote, context, cacheDir, webRules: rules } = scene
     const { url, sha256 } = options
     const directory = join(cacheDir, 'downloads')
-    const path = await fetchFile({ url, sha256, directory }, context)
+    const path = await fetchFile({ url, sha256, directory, rules }, context)
     if (options.unpack !== undefined) return await unpack(options, options.unpack, path, scene)
     const attributes = await resolveAttributes(remote, options)
     await sendFile(remote, path, options.to ?? '', attributes, context)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { makeContext } from '../../base/context.ts'
+import { publicWeb } from '../../bytes/public-web.ts'
 import { openRemote } from '../../remotes/open-remote.ts'
 import { openBench, parseSteps } from '../../testing/recipe-bench.ts'
 import { makeScriptedRemote } from '../../testing/scripted-remote.ts'
@@ -69,7 +70,12 @@ describe('a recipe of a stranger', () => {
     const { verdicts } = await runRecipe(
       parseSteps(`- file: {path: /a, url: "${server.url}/a"}`),
       openRemote(driver, context),
-      { mode: 'reconcile', values: new Map(), cacheDir: '/nonexistent', allowPrivate: false },
+      {
+        mode: 'reconcile',
+        values: new Map(),
+        cacheDir: '/nonexistent',
+        webRules: publicWeb([], 'no'),
+      },
       context,
     )
     assert.match(verdicts[0]?.message ?? '', /not on the public internet/)

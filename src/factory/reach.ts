@@ -1,0 +1,13 @@
+/** What this host reads for those who order builds: templates and parameters name addresses. */
+import { anyWeb } from '../bytes/public-web.ts'
+import type { WebRules } from '../bytes/web-request.ts'
+
+export interface Reach {
+  /** Where it asks for what they name. */
+  readonly web: WebRules
+  /** Whether they may name files of this host, by `file:` addresses. */
+  readonly files: boolean
+}
+
+/** Of whoever owns the host, who could read all that themselves. */
+export const OWNERS_REACH: Reach = { web: anyWeb, files: true }

@@ -6,10 +6,14 @@ import { makeNovaBuilder } from '../factory/builders/nova.ts'
 import type { CloudTarget } from '../factory/cloud-target.ts'
 import type { OsBuilder } from '../factory/os-builder.ts'
 import { azureTarget } from '../factory/targets/azure.ts'
+import { containerTarget } from '../factory/targets/container.ts'
 import { ec2Target } from '../factory/targets/ec2.ts'
+import { fileTarget } from '../factory/targets/file.ts'
 import { hypervTarget } from '../factory/targets/hyperv.ts'
+import { libvirtTarget } from '../factory/targets/libvirt.ts'
 import { mockTarget } from '../factory/targets/mock.ts'
 import { makeOpenstackTarget } from '../factory/targets/openstack.ts'
+import { ovaTarget } from '../factory/targets/ova.ts'
 import { openCloudByName } from './os-clouds.ts'
 
 /** What builds know of the host that they run on. */
@@ -42,6 +46,10 @@ export function cloudTargets({ openstack }: FactoryHost): CloudTarget[] {
     ec2Target,
     azureTarget,
     hypervTarget,
+    ovaTarget,
+    containerTarget,
+    libvirtTarget,
+    fileTarget,
     mockTarget,
   ]
 }

@@ -71,6 +71,7 @@ async function run(ground: RunGround, lease: Lease): Promise<void> {
         progress: tellingTo(recorder, JSON.parse(row.hosts).length),
       },
     })
+    await rm(workDir, { recursive: true, force: true }) // a key may be in it: gone before it is told that all is done
     await finish({ row, reports: done, recorder, lease, now: context.now() })
   } catch (error) {
     await recorder.close()

@@ -84,7 +84,7 @@ describe('a build on an OpenStack cloud', { skip, timeout: 3_600_000 }, async ()
     await openstack('image', 'delete', glanceId ?? '')
 
     const raw = at('golden.raw')
-    const saved = await runProcess([INGOT, 'image', 'download', id, '--output', raw, ...data])
+    const saved = await runProcess([INGOT, 'image', 'save', id, '--output', raw, ...data])
     assert.equal(saved.code, 0, String(saved.stderr))
     await writeFile(at('checks.yaml'), CHECKS)
     const checked = await runProcess([

@@ -3,17 +3,22 @@ import { bootstrapBuilder } from '../factory/builders/bootstrap.ts'
 import { installerBuilder } from '../factory/builders/installer.ts'
 import { mockBuilder } from '../factory/builders/mock.ts'
 import { makeNovaBuilder } from '../factory/builders/nova.ts'
+import { remoteBuilder } from '../factory/builders/remote.ts'
 import type { CloudTarget } from '../factory/cloud-target.ts'
 import type { OsBuilder } from '../factory/os-builder.ts'
 import { azureTarget } from '../factory/targets/azure.ts'
 import { containerTarget } from '../factory/targets/container.ts'
 import { ec2Target } from '../factory/targets/ec2.ts'
 import { fileTarget } from '../factory/targets/file.ts'
+import { gceTarget } from '../factory/targets/gce.ts'
 import { hypervTarget } from '../factory/targets/hyperv.ts'
 import { libvirtTarget } from '../factory/targets/libvirt.ts'
 import { mockTarget } from '../factory/targets/mock.ts'
+import { ovirtTarget } from '../factory/targets/ovirt.ts'
+import { vsphereTarget } from '../factory/targets/vsphere.ts'
 import { makeOpenstackTarget } from '../factory/targets/openstack.ts'
 import { ovaTarget } from '../factory/targets/ova.ts'
+import type { FactoryConfig } from './factory-config.ts'
 import { openCloudByName } from './os-clouds.ts'
 
 /** What builds know of the host that they run on. */
@@ -27,13 +32,17 @@ export interface FactoryHost {
   readonly version: string
 }
 
-export function osBuilders({ proxies, version, openstack }: FactoryHost): OsBuilder[] {
+export function osBuilders(
+  { proxies, version, openstack }: FactoryHost,
+  { remotes }: Pick<FactoryConfig, 'remotes'>,
+): OsBuilder[] {
   return [
     bootstrapBuilder({ proxies, version }),
     installerBuilder,
     makeNovaBuilder({
       openCloud: async (name, context) => await openCloudByName(name, openstack, context),
     }),
+    remoteBuilder(remotes),
     mockBuilder,
   ]
 }
@@ -44,7 +53,10 @@ export function cloudTargets({ openstack }: FactoryHost): CloudTarget[] {
       openCloud: async (name, context) => await openCloudByName(name, openstack, context),
     }),
     ec2Target,
+    gceTarget,
     azureTarget,
+    vsphereTarget,
+    ovirtTarget,
     hypervTarget,
     ovaTarget,
     containerTarget,

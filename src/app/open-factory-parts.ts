@@ -18,6 +18,7 @@ import { builtinValidators, validatorMap } from './builtin.ts'
 import { cloudTargets, type FactoryHost, osBuilders } from './builtin-factory.ts'
 import { makeDataDir } from './data-dir.ts'
 import { joinParts, type Plugin } from './plugins.ts'
+import { readTargetContent } from './read-target-content.ts'
 import type { ServiceConfig } from './service-config.ts'
 
 /** What the factory shares with the image service. */
@@ -35,7 +36,10 @@ export interface FactorySurroundings {
 
 const HOUR_MS = 3_600_000
 
-/** Puts image factory and recipe runs together, as the configuration says. Fails with CONFIG_INVALID, FILE_UNREADABLE. */
+/**
+ * Puts image factory and recipe runs together, as the configuration says. Fails with CONFIG_INVALID, FILE_NOT_FOUND,
+ * FILE_UNREADABLE.
+ */
 export async function openConfiguredFactory(
   config: ServiceConfig,
   ground: FactoryGround,
@@ -67,7 +71,12 @@ export async function openConfiguredFactory(
   const { trusted: trustsImages, max_log_size: maxLogSize } = settings
   const factory = await openFactory({
     ...shared,
-    builders: joinParts('OS builder', osBuilders(host), plugins, (plugin) => plugin.osBuilders),
+    builders: joinParts(
+      'OS builder',
+      osBuilders(host, settings),
+      plugins,
+      (plugin) => plugin.osBuilders,
+    ),
     targets: joinParts(
       'cloud target',
       cloudTargets(host),
@@ -75,6 +84,7 @@ export async function openConfiguredFactory(
       (plugin) => plugin.cloudTargets,
     ),
     bodies: openBodies({ ...shared, trustsImages, version: host.version }),
+    targetContent: await readTargetContent(settings.target_content, context.log),
     toRecord: toImageFactoryRecord,
     settings: {
       builder: settings.builder,

@@ -1,4 +1,5 @@
 /** The files of the guest in a disk that is pushed: by reading, or in the appliance where that cannot answer. */
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isFailure } from '../../base/failure.ts'
 import { probeAccelerator } from '../../machines/accelerator.ts'
@@ -39,21 +40,25 @@ async function inAppliance<T>(
   work: (remote: Remote) => Promise<T>,
 ): Promise<T> {
   const path = join(workDir, 'disk.raw')
-  await copyBody(disk, path, context)
-  const { kind: accelerator } = await probeAccelerator({ cacheDir }, context)
-  await using remote = await openImageRemote(
-    {
-      path,
-      name: `image ${image.id}`,
-      format: 'raw',
-      via: 'appliance',
-      access: 'check',
-      network: false,
-      accelerator,
-      tempDir: workDir,
-      cacheDir,
-    },
-    context,
-  )
-  return await work(remote)
+  try {
+    await copyBody(disk, path, context)
+    const { kind: accelerator } = await probeAccelerator({ cacheDir }, context)
+    await using remote = await openImageRemote(
+      {
+        path,
+        name: `image ${image.id}`,
+        format: 'raw',
+        via: 'appliance',
+        access: 'check',
+        network: false,
+        accelerator,
+        tempDir: workDir,
+        cacheDir,
+      },
+      context,
+    )
+    return await work(remote)
+  } finally {
+    await rm(path, { force: true })
+  }
 }

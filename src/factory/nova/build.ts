@@ -2,7 +2,7 @@
  * A build on an OpenStack cloud: a system comes onto a disk (by its installer, or it is there), a server boots it, the
  * template is carried out in it over SSH, and its disk becomes an image. The host does next to nothing.
  */
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../base/failure.ts'
 import { runTool } from '../../base/process.ts'
@@ -114,7 +114,6 @@ async function loginKeyOf({ services, belongings, job, options }: Scene): Promis
     '-f',
     privateKeyFile,
   ])
-  await chmod(privateKeyFile, 0o600)
   const publicKey = (await readFile(`${privateKeyFile}.pub`, 'utf8')).trim()
   const { id: name } = await belongings.make('keypair', 'key', async (id) => {
     await services.compute.createKeypair(id, publicKey)

@@ -26,7 +26,6 @@ export interface Choice {
   readonly securityGroupId: string | undefined
   /** Where a floating address comes from; undefined: none is wanted. */
   readonly floatingNetwork: Network | undefined
-  readonly hasVolumes: boolean
   readonly diskGiB: number
 }
 
@@ -49,13 +48,12 @@ export async function chooseInCloud(
   template: Template,
   options: NovaOptions,
 ): Promise<Choice> {
-  const [origin, networks, hasVolumes] = await Promise.all([
+  const [origin, networks] = await Promise.all([
     chooseOrigin(services, template, options),
     services.network.listNetworks(),
-    services.has('block-storage'),
   ])
   const needsVolume = origin.kind.startsWith('iso') || options.boot_from_volume === true
-  if (needsVolume && !hasVolumes)
+  if (needsVolume && !(await services.has('block-storage')))
     throw new Failure(
       'CLOUD_FAILED',
       `${services.name} has no volume service, which this build needs`,
@@ -72,7 +70,6 @@ export async function chooseInCloud(
     network: chooseNetwork(networks, options.network),
     securityGroupId: await chooseGroup(services, options.security_group),
     floatingNetwork: options.request_floating_ip ? chooseFloating(networks, options) : undefined,
-    hasVolumes,
     diskGiB: options.disk_size ?? (wantedGiB || Math.max(flavor.diskGiB, neededGiB(origin))),
   }
 }

@@ -8,6 +8,7 @@ import type { PartList } from './_part-list.ts'
 import type { Records } from './_records.ts'
 import type { SecretTable } from './_secrets.ts'
 import type { FactoryParts } from './factory-parts.ts'
+import type { TargetContent } from './tdl/target-content.ts'
 import { OWNERS_REACH, type Reach } from './reach.ts'
 
 export interface Ground extends FactoryParts {
@@ -16,6 +17,8 @@ export interface Ground extends FactoryParts {
   readonly list: PartList
   readonly news: News
   readonly callbacks: Callbacks
+  /** Targets by the names that they have here. */
+  readonly targetContent: TargetContent
   /** Where the next job may make its directory: a path that says which process works there. */
   readonly newWorkDir: () => string
 }

@@ -2,6 +2,7 @@
 import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import type { ImageRow } from './_factory-tables.ts'
+import { canFit, fitRecipe } from './_fit-recipe.ts'
 import { toImage } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import type { StageJob } from './_job.ts'
@@ -73,9 +74,10 @@ async function makeTarget(
   parent: FactoryImage,
 ): Promise<Made> {
   const target = ground.list.target(row.target ?? '')
-  const { fit } = target
+  const { options, template } = job
+  const content = ground.targetContent
   const shared = { change: { body_id: parent.bodyId }, properties: parent.properties }
-  if (fit === undefined) return shared
+  if (!canFit({ target, content })) return shared
   if (parent.bodyId === null) {
     job.log.event('nothing is put into it: its body stays in a cloud')
     return shared
@@ -86,7 +88,7 @@ async function makeTarget(
       parent,
       name: row.name ?? row.id,
       requester: requesterOf(row),
-      fit: (facts) => target.fit?.(facts, job.options),
+      fit: (facts) => fitRecipe({ target, options, content, template }, facts),
       job: job.with({ context: heard(ground, scene, FITTING) }),
     }),
   )

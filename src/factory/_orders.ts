@@ -74,7 +74,7 @@ export async function orderProvider(ground: Ground, order: ProviderOrder): Promi
     },
     secrets: { ...given, ...(secretKeys.length > 0 && definition && { definition }) },
   }
-  checkOptions(target.options, takeOptions(target.options, order.parameters), 'parameters')
+  checkTarget(target, order.parameters)
   return await place(ground, order, [...stages, pushed], parent?.id)
 }
 
@@ -144,8 +144,16 @@ function failedStage({ list }: Ground, { text }: GivenTemplate, fault: Failure):
   return { type: 'base', schema: Type.Object({}), row, fault }
 }
 
+/** Fails with REQUEST_INVALID. */
+function checkTarget(target: CloudTarget, parameters: JsonObject): void {
+  const options = takeOptions(target.options, parameters)
+  checkOptions(target.options, options, 'parameters')
+  const why = target.refuses?.(options)
+  if (why !== undefined) throw new Failure('REQUEST_INVALID', `target ${target.name}: ${why}`)
+}
+
 function targetStage(target: CloudTarget, { parameters }: AnyOrder, name: string | null): Stage {
-  checkOptions(target.options, takeOptions(target.options, parameters), 'parameters')
+  checkTarget(target, parameters)
   return { type: 'target', schema: target.options, row: { name, target: target.name } }
 }
 

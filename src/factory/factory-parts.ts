@@ -9,6 +9,7 @@ import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
 import type { GivenTemplate, ImportOrder, Requester } from './factory.ts'
 import type { Job, OsBuilder } from './os-builder.ts'
 import type { Reach } from './reach.ts'
+import type { TargetContent } from './tdl/target-content.ts'
 import type { Template } from './template.ts'
 
 export interface FactoryParts {
@@ -30,6 +31,8 @@ export interface FactoryParts {
   readonly cacheDirectory: string
   /** 32 bytes by which secrets are sealed: the same for all servers of a database; see `open-secret-key.ts`. */
   readonly secretKey: Uint8Array
+  /** What the operator puts into every target image; left out: nothing. */
+  readonly targetContent?: TargetContent
   /** What this host reads for those who order builds. */
   readonly reach: Reach
   /** Those who order here own the host: nothing that it may read is kept from their templates. Default no. */

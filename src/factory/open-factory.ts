@@ -23,6 +23,7 @@ import { rememberTemplates } from './_remember-templates.ts'
 import { retryImage } from './_retry-image.ts'
 import { SecretTable } from './_secrets.ts'
 import type { FactoryParts } from './factory-parts.ts'
+import type { TargetContent } from './tdl/target-content.ts'
 import type { Factory, Leftover } from './factory.ts'
 
 export type { ConfiguredProvider, FactoryParts, FactorySettings } from './factory-parts.ts'
@@ -77,17 +78,25 @@ function makeGround(parts: FactoryParts): Ground {
   const { database, settings, context, secretKey, builders, targets } = parts
   const records = new Records(database, { now: context.now, maxLogSize: settings.maxLogSize })
   const secrets = new SecretTable(database, secretKey)
+  const list = new PartList(builders, targets)
   let jobs = 0
   return {
     ...parts,
     parseTemplate: rememberTemplates(parts.parseTemplate),
     records,
     secrets,
-    list: new PartList(builders, targets),
+    list,
+    targetContent: (parts.targetContent ?? []).map((include) => withTarget(include, list)),
     news: new News(),
     callbacks: new Callbacks({ ...parts, records, secrets }),
     newWorkDir: () => workingPath(jobPath(parts), `j${(jobs += 1)}`),
   }
+}
+
+/** Files of Image Factory's call targets what it does: `openstack-kvm`. */
+function withTarget(include: TargetContent[number], list: PartList): TargetContent[number] {
+  const target = list.nameOf(include.key.target)
+  return target === undefined ? include : { ...include, key: { ...include.key, target } }
 }
 
 function jobPath({ workDirectory }: FactoryParts): string {

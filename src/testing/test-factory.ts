@@ -22,6 +22,8 @@ import type { Factory, GivenTemplate } from '../factory/factory.ts'
 import type { OsBuilder } from '../factory/os-builder.ts'
 import { parseTemplate } from '../factory/parse-template.ts'
 import { OWNERS_REACH, type Reach } from '../factory/reach.ts'
+import type { Bodies } from '../factory/factory-parts.ts'
+import type { TargetContent } from '../factory/tdl/target-content.ts'
 import type { Template } from '../factory/template.ts'
 import { mockTarget } from '../factory/targets/mock.ts'
 import { catalogMigrations } from '../images/catalog-migrations.ts'
@@ -51,6 +53,9 @@ export interface TestFactoryOptions {
   /** Default: an owner's. */
   readonly reach?: Reach
   readonly ordersByOwner?: boolean
+  readonly targetContent?: TargetContent
+  /** In place of those of the image service. */
+  readonly bodies?: Bodies
   /** Of leases: after it, what a killed server held is begun anew. */
   readonly leaseMs?: number
 }
@@ -127,16 +132,19 @@ export async function openTestFactory(options: TestFactoryOptions): Promise<Test
       builders: options.builders ?? [mockBuilder],
       targets: options.targets ?? [mockTarget],
       parseTemplate: parse,
-      bodies: openBodies({
-        ...ground,
-        images,
-        uploads,
-        content,
-        parseTemplate: parse,
-        workDirectory,
-        cacheDirectory,
-        version: 'test',
-      }),
+      ...(options.targetContent && { targetContent: options.targetContent }),
+      bodies:
+        options.bodies ??
+        openBodies({
+          ...ground,
+          images,
+          uploads,
+          content,
+          parseTemplate: parse,
+          workDirectory,
+          cacheDirectory,
+          version: 'test',
+        }),
       toRecord: (image, icicle) => ({ id: image.id, status: image.status, icicle }),
       settings: {
         concurrency: {},

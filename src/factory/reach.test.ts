@@ -15,7 +15,6 @@ import { baseOrder, openTestFactory } from '../testing/test-factory.ts'
 import { openWebServer } from '../testing/web-server.ts'
 import { mockBuilder } from './builders/mock.ts'
 import { fetchMedium } from './installer/media-cache.ts'
-import type { Job } from './os-builder.ts'
 import { OWNERS_REACH, type Reach } from './reach.ts'
 
 const inDir = await tempDir()
@@ -120,7 +119,7 @@ test('a build has the reach of who ordered it, whichever process makes it', asyn
   const seen: Reach[] = []
   const builder = {
     ...mockBuilder,
-    build: async (job: Job) => {
+    build: async (job: Parameters<typeof mockBuilder.build>[0]) => {
       seen.push(job.reach)
       return await mockBuilder.build(job)
     },

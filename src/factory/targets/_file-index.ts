@@ -171,8 +171,12 @@ function versionOf(record: VersionRecord): object {
   return { items: Object.fromEntries(items) as object, ingot_image: record.imageId }
 }
 
-function updatedAt(records: readonly VersionRecord[]): string {
-  return records.reduce((newest, { createdAt }) => (createdAt > newest ? createdAt : newest), '')
+/** The newest; of nothing there is none. */
+function updatedAt(records: readonly VersionRecord[]): string | undefined {
+  return records
+    .map(({ createdAt }) => createdAt)
+    .toSorted()
+    .at(-1)
 }
 
 async function writeJson(place: Place, path: string, value: object): Promise<void> {

@@ -1,4 +1,9 @@
 /** The door for authors of parts who test them: contract suites, a scripted remote, small images. */
+export { templateOf } from './build-job.ts'
+export { testCloudTargetContract } from './cloud-target-contract.ts'
+export type { CloudTargetUnderTest } from './cloud-target-contract.ts'
+export { testOsBuilderContract } from './os-builder-contract.ts'
+export type { OsBuilderUnderTest } from './os-builder-contract.ts'
 export { CONTRACT_BASE, testRemoteContract } from './remote-contract.ts'
 export type { RemoteAbilities, RemoteUnderTest } from './remote-contract.ts'
 export { writeContractTree } from './contract-tree.ts'

@@ -86,11 +86,11 @@ async function hold({ holdings, cacheDir, context }: Job<Options>, count: number
   const things: { path: string; drop: () => Promise<void> }[] = []
   for (let at = 0; at < count; at++) {
     const name = context.newId()
-    const holding = await holdings.add({ file: name })
     const path = join(cacheDir, THINGS, name)
+    const holding = await holdings.add({ path })
     await mkdir(join(cacheDir, THINGS), { recursive: true })
     await writeFile(path, 'a thing of a mock build\n')
-    await holding.update({ file: name, path })
+    await holding.update({ path, made: true })
     things.push({ path, drop: async () => await holding.drop() })
   }
   return things
@@ -104,7 +104,7 @@ async function clear(
   for (const thing of things) {
     const path =
       typeof thing === 'object' && thing !== null && 'path' in thing ? thing.path : undefined
-    if (typeof path !== 'string') continue // it was never made
+    if (typeof path !== 'string') continue // none of this builder's
     try {
       await rm(path, { force: true })
       buildLog.event(`removed ${basename(path)}`)

@@ -6,6 +6,7 @@ import { after, suite, test } from 'node:test'
 import { runTool } from '../../base/process.ts'
 import { MiB } from '../../base/units.ts'
 import { findFaults } from '../../schema/find-faults.ts'
+import { testCloudTargetContract } from '../../testing/cloud-target-contract.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { openFakeS3 } from '../../testing/fake-s3.ts'
 import { clearContext, factoryImage, pushJob } from '../../testing/push-job.ts'
@@ -223,4 +224,15 @@ suite('the file target', () => {
       [],
     )
   })
+})
+
+testCloudTargetContract('file', async () => {
+  const { provider, list } = await newDirectory()
+  return {
+    target,
+    options: { file_formats: ['qcow2', 'raw'] },
+    wrongOptions: [{ file_version: '..' }, { file_formats: ['iso'] }, { more: 1 }],
+    provider,
+    listElsewhere: async () => (await list()).filter((file) => !file.startsWith('streams/')),
+  }
 })

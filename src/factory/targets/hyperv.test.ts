@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Facts } from '../../remotes/facts.ts'
+import { testCloudTargetContract } from '../../testing/cloud-target-contract.ts'
 import { hypervTarget } from './hyperv.ts'
 
 const debian: Facts = {
@@ -37,3 +38,9 @@ describe('the target hyperv', () => {
     assert.equal(hypervTarget.fit?.({ ...debian, family: undefined }, {}), undefined)
   })
 })
+
+testCloudTargetContract('hyperv', async () => ({
+  target: hypervTarget,
+  options: { hyperv_daemons: true },
+  wrongOptions: [{ hyperv_generation: 3 }, { hyperv_format: 'vhd' }, { more: 1 }],
+}))

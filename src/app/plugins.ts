@@ -11,6 +11,7 @@ import type { ImportMethod } from '../imports/method.ts'
 import type { ImportStep } from '../imports/step.ts'
 import type { Validator } from '../recipes/validator.ts'
 import type { StoreDriver } from '../stores/store.ts'
+import { openPluginDoors } from './plugin-doors.ts'
 
 /** What a module's `plugin` (or default) export is. */
 export interface Plugin {
@@ -28,8 +29,12 @@ export function definePlugin(plugin: Plugin): Plugin {
   return plugin
 }
 
-/** Loads plugins by package name or absolute path. Fails with CONFIG_INVALID. */
+/**
+ * Loads plugins by package name or absolute path; what they import as `ingot/plugin` is this Ingot. Fails with
+ * CONFIG_INVALID.
+ */
 export async function loadPlugins(specifiers: readonly string[]): Promise<Plugin[]> {
+  if (specifiers.length > 0) openPluginDoors()
   return await Promise.all(specifiers.map(loadPlugin))
 }
 

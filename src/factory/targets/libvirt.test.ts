@@ -9,6 +9,7 @@ import { failsWith } from '../../testing/fails-with.ts'
 import { openTestLibvirt } from '../../testing/libvirtd.ts'
 import { clearContext, factoryImage, pushJob } from '../../testing/push-job.ts'
 import { bytesOfSource, openTestDisk } from '../../testing/pushed-disk.ts'
+import { recipeOf } from '../../testing/recipe-text.ts'
 import { makeSparseDisk } from '../../testing/sparse-disk.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import type { LibvirtOptions, LibvirtProviderOptions } from './_libvirt-schemas.ts'
@@ -161,6 +162,16 @@ suite('options of the libvirt target', () => {
       async () => await target.remove!(image, given, clearContext()),
       failsWith('CONFIG_INVALID'),
     )
+  })
+
+  test('a guest of any family gets its agent, drivers and a console, as a recipe', () => {
+    const facts = { distro: '', version: '', codename: '', prettyName: '', architecture: '' }
+    for (const family of ['debian', 'redhat', 'suse'] as const) {
+      const recipe = target.fit!({ ...facts, family }, {}) ?? ''
+      assert.match(recipe, /qemu-guest-agent/)
+      assert.ok(recipeOf(recipe).steps.length >= 3)
+    }
+    assert.equal(target.fit!({ ...facts, family: undefined }, {}), undefined)
   })
 
   test('names are plain: no options of virsh, no paths, no XML', () => {

@@ -8,6 +8,7 @@ import { openFakeKeystone } from '../../testing/fake-keystone.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { clearContext, factoryImage, pushJob } from '../../testing/push-job.ts'
 import { bytesOfSource, openTestDisk } from '../../testing/pushed-disk.ts'
+import { recipeOf } from '../../testing/recipe-text.ts'
 import { makeSparseDisk } from '../../testing/sparse-disk.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { openTestServer } from '../../testing/test-service.ts'
@@ -234,6 +235,8 @@ suite('the OpenStack target', () => {
     assert.match(recipe, /ConfigDrive, OpenStack, None/)
     assert.match(recipe, /70-persistent-net\.rules[\s\S]*HWADDR[\s\S]*cloud-info/)
     assert.match(recipe, /ttyS0/)
+    for (const text of [recipe, target.fit!({ ...facts, family: 'suse' }, {}) ?? ''])
+      assert.ok(recipeOf(text).steps.length > 5)
     const debian = target.fit!({ ...facts, distro: 'debian', family: 'debian' }, {}) ?? ''
     assert.doesNotMatch(debian, /sysconfig/)
   })

@@ -27,6 +27,19 @@ test('gives every digest of what was put, however it was cut', async () => {
   }
 })
 
+test('gives the same digests of small content, which is digested where it is', async () => {
+  await using threads = new DigestThreads(1)
+  const whole = Buffer.concat([content.subarray(0, 70_000), Buffer.alloc(30_000)])
+  for (const size of [BLOCK, 10_000, 1]) {
+    await using ring = threads.ring(['md5', 'sha256'], whole.length)
+    await send(ring, content.subarray(0, 70_000), Math.max(size, 7000))
+    await ring.zeros(30_000)
+    assert.deepEqual(await ring.end(), [digestOf('md5', whole), digestOf('sha256', whole)])
+  }
+  await using unknown = threads.ring(['no such digest'], 10)
+  await assert.rejects(unknown.end(), /digest/i)
+})
+
 test('digests zeros of which nothing stands anywhere', async () => {
   await using threads = new DigestThreads()
   await using ring = threads.ring(['md5', 'sha512'])

@@ -1,12 +1,14 @@
 /**
  * Digests computed beside everything else: content goes through a ring of shared memory, and for each
  * digest of it a thread takes one block after the other, in place. Threads are few, started when they are
- * needed, and serve many contents at once, since starting one costs more than a small content.
+ * needed, and serve many contents at once, since starting one costs more than a small content. One that is known to
+ * be small is digested where it is: to wake threads for it costs more.
  */
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { KiB, MiB } from '../base/units.ts'
+import { DigestBlocks } from './_digest-blocks.ts'
 import {
   type DigestAnswer,
   type DigestMemory,
@@ -19,32 +21,44 @@ import {
 /** Measured: with smaller ones waking the threads costs more than what they are woken for. */
 export const BLOCK = 1 * MiB
 const BLOCKS = 4
-/** Memory of rings that is kept for the next ones. */
-const MOST_SPARE = 8
+/** Of such a content digests take half a millisecond. */
+const SMALL = 128 * KiB
+/** Memory of rings that is kept for the next ones; of small contents little of it is ever used. */
+const MOST_SPARE = { large: 8, small: 32 }
 
 export class DigestThreads implements AsyncDisposable {
   readonly #most: number
   readonly #threads: DigestThread[] = []
-  readonly #spare: Uint8Array<SharedArrayBuffer>[] = []
+  readonly #spare = {
+    large: new Array<Uint8Array<SharedArrayBuffer>>(),
+    small: new Array<Uint8Array<SharedArrayBuffer>>(),
+  }
 
   /** `most` threads at a time. Default: one for each processor, at least two. */
   constructor(most: number = Math.max(2, availableParallelism())) {
     this.#most = most
   }
 
-  /** A ring of 4 MiB for one content, to be digested by each of the algorithms of `node:crypto`. */
-  ring(algorithms: readonly string[]): DigestRing {
+  /**
+   * A ring of 4 MiB for one content, to be digested by each of the algorithms of `node:crypto`. `size`: bytes of the
+   * content at most, if that is known.
+   */
+  ring(algorithms: readonly string[], size = Infinity): DigestRing {
+    const kind = size <= SMALL ? 'small' : 'large'
+    const spare = this.#spare[kind]
     const memory: DigestMemory = {
       control: new Int32Array(new SharedArrayBuffer(4 * (DONE + algorithms.length))),
       lengths: new Float64Array(new SharedArrayBuffer(8 * BLOCKS)),
-      data: this.#spare.pop() ?? allocatePages(BLOCKS * BLOCK),
+      data: spare.pop() ?? allocatePages(BLOCKS * BLOCK),
       block: BLOCK,
     }
     const jobs = algorithms.map((algorithm, index) =>
-      this.#freest().begin(algorithm, memory, DONE + index),
+      kind === 'small'
+        ? digestHere(algorithm, memory, DONE + index)
+        : this.#freest().begin(algorithm, memory, DONE + index),
     )
     return new DigestRing(memory, jobs, (data) => {
-      if (this.#spare.length < MOST_SPARE) this.#spare.push(data)
+      if (spare.length < MOST_SPARE[kind]) spare.push(data)
     })
   }
 
@@ -88,6 +102,27 @@ interface DigestJob {
   readonly digest: Promise<string>
   ring(): void
   drop(): void
+}
+
+/** A digest that is computed as blocks come, by whoever brings them. */
+function digestHere(algorithm: string, memory: DigestMemory, done: number): DigestJob {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  promise.catch(() => {}) // told to whoever ends or fills the ring
+  let blocks: DigestBlocks | undefined
+  try {
+    blocks = new DigestBlocks(algorithm, memory, done)
+  } catch (error) {
+    reject(error)
+  }
+  const ring = () => {
+    for (
+      let digest = blocks?.next();
+      digest !== false && digest !== undefined;
+      digest = blocks?.next()
+    )
+      if (typeof digest === 'string') return resolve(digest)
+  }
+  return { done, digest: promise, ring, drop: () => {} }
 }
 
 /**

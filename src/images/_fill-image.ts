@@ -3,23 +3,22 @@ import type { Catalog } from './catalog.ts'
 import type { Image, Location } from './image.ts'
 import type { Ingested } from './ingest.ts'
 
-/** Makes an image active with data that stands in a store. Fails with IMAGE_NOT_FOUND, IMAGE_STATE. */
+/** Makes an image, as it is in the transaction, active with data that stands in a store. Fails with IMAGE_NOT_FOUND, IMAGE_STATE. */
 export async function fillImage(
   catalog: Catalog,
   tx: Tx,
-  id: string,
+  { id, locations }: Image,
   ingested: Ingested,
   location: Location,
 ): Promise<Image> {
-  const { size, virtualSize, checksum, hashAlgorithm, hashValue, map } = ingested
-  const { diskFormat, containerFormat } = ingested
-  await catalog.addLocation(tx, id, location)
+  const { size, virtualSize, checksum, hashAlgorithm, hashValue } = ingested
+  const { diskFormat, containerFormat, map, alsoHashed } = ingested
   if (map) await catalog.writeAttachment(tx, id, 'map', map.toBytes())
-  const change = { size, virtualSize, checksum, hashAlgorithm, hashValue }
-  return await catalog.update(
-    tx,
-    id,
-    { ...change, diskFormat, containerFormat, status: 'active' },
-    { from: ['saving'] },
-  )
+  if (alsoHashed) {
+    const { algorithm, value } = alsoHashed
+    await catalog.writeAttachment(tx, id, algorithm, Buffer.from(value, 'latin1'))
+  }
+  const known = { size, virtualSize, checksum, hashAlgorithm, hashValue }
+  const change = { ...known, diskFormat, containerFormat, locations: [...locations, location] }
+  return await catalog.update(tx, id, { ...change, status: 'active' }, { from: ['saving'] })
 }

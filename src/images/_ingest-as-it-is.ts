@@ -13,7 +13,7 @@ export async function ingestAsItIs(
   const isStoredSize = plan.decompress !== true && plan.convertTo === undefined
   await using writer = await plan.store.create(plan.key, isStoredSize ? plan.size : undefined)
   await using inspector = openInspector(intake)
-  await using ring = digests.ring(algorithms)
+  await using ring = digests.ring(algorithms, plan.decompress === true ? undefined : plan.size)
   let looking = inspector
   const look = async (block: Buffer) => {
     await looking?.push(block)

@@ -107,7 +107,7 @@ async function storePieces(
 ): Promise<string[]> {
   demandRoom(plan, size)
   await using writer = await plan.store.create(plan.key, size)
-  await using ring = digests.ring(algorithms)
+  await using ring = digests.ring(algorithms, size)
   await using object = new ObjectStream({ ring, writer })
   await sendPieces(pieces, { disk }, sinkOf(object), { signal: context.signal })
   const { digests: stored } = await object.end()

@@ -19,7 +19,10 @@ export interface Intake {
 }
 
 /** What was stored; the sizes of what arrived are filled in by `ingest`. */
-export type Stored = Omit<Ingested, 'checksum' | 'hashAlgorithm' | 'hashValue' | 'sourceSize'> & {
+export type Stored = Omit<
+  Ingested,
+  'checksum' | 'hashAlgorithm' | 'hashValue' | 'alsoHashed' | 'sourceSize'
+> & {
   /** In the order of `Intake.algorithms`. */
   readonly digests: readonly string[]
 }

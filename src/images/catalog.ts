@@ -83,8 +83,8 @@ export type ImageChange = Partial<
 > & {
   /** Bytes of it that are staged: 0 once they are the image's, or gone. Only `usage` tells of it. */
   readonly stagedSize?: number
-  /** Forgets the places that it names; see `placesOf` for why one that gets data may name any. */
-  readonly locations?: readonly []
+  /** Instead of those that it names; see `placesOf` for why one that gets data may name any. */
+  readonly locations?: readonly Location[]
 }
 
 /** What a project holds, for quotas. */

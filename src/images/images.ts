@@ -23,6 +23,8 @@ export type NewImage = Pick<
 export interface Images {
   /** Queued, with no data. Fails with IMAGE_EXISTS, QUOTA_EXCEEDED. */
   create(image: NewImage): Promise<Image>
+  /** What `create` does, to be done in a transaction of the caller's: it fails as that does, and may be tried again. */
+  creation(image: NewImage): Promise<(tx: Tx, status?: 'queued' | 'saving') => Promise<Image>>
   /**
    * Makes `change` of the record as it is in the transaction, and then `more` in the same one.
    * Fails with IMAGE_NOT_FOUND, and with what the two throw.

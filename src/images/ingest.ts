@@ -39,6 +39,8 @@ export interface IngestPlan {
   readonly requireMatch: boolean
   /** The digest besides MD5: `sha512`. */
   readonly hashAlgorithm: string
+  /** One more digest of what is stored, kept beside the record as an attachment of this name. */
+  readonly alsoHash?: 'sha256' | undefined
   /** What the data has to hash to, as it arrives. */
   readonly expected?: { readonly algorithm: string; readonly value: string } | undefined
   /** For what has to be put aside. */
@@ -58,6 +60,8 @@ export interface Ingested {
   readonly checksum: string
   readonly hashAlgorithm: string
   readonly hashValue: string
+  /** By `IngestPlan.alsoHash`. */
+  readonly alsoHashed?: { readonly algorithm: 'sha256'; readonly value: string }
   readonly map: DiskMap | undefined
   readonly findings: readonly Finding[]
   /** Bytes that arrived. */
@@ -80,7 +84,7 @@ export async function ingest(
   plan: IngestPlan,
   context: Context,
 ): Promise<Ingested> {
-  const { expected, hashAlgorithm } = plan
+  const { expected, hashAlgorithm, alsoHash } = plan
   const isAsItCame = plan.decompress !== true && !isConverted(plan)
   if (plan.size !== undefined && isAsItCame) demandRoom(plan, plan.size) // before anything is read
   await using own = new DigestThreads() // none is started unless it is used
@@ -90,6 +94,7 @@ export async function ingest(
   const algorithms = ['md5', hashAlgorithm]
   if (isAsItCame) {
     if (expected) algorithms.push(expected.algorithm)
+    if (alsoHash) algorithms.push(alsoHash)
     const demandExpected = async (found: readonly string[]) => demandDigest(plan, found[2])
     const intake = { plan, digests, context, algorithms, demandExpected }
     return toIngested(await ingestAsItIs(arriving, intake), plan, arrived)
@@ -100,6 +105,7 @@ export async function ingest(
     ring ? digestedBlocks(arriving, ring) : arriving,
     plan,
   )
+  if (alsoHash) algorithms.push(alsoHash)
   const inner: IngestPlan = { ...plan, containerFormat }
   const intake = { plan: inner, digests, context, algorithms, demandExpected }
   const store = isConverted(inner) ? ingestConverted : ingestAsItIs
@@ -134,9 +140,11 @@ function demandDigest({ name, expected }: IngestPlan, found: string | undefined)
 
 function toIngested(
   { digests, ...stored }: Stored,
-  { hashAlgorithm }: IngestPlan,
+  { hashAlgorithm, alsoHash }: IngestPlan,
   { size: sourceSize }: Arrived,
 ): Ingested {
   const [checksum = '', hashValue = ''] = digests
-  return { ...stored, checksum, hashAlgorithm, hashValue, sourceSize }
+  const alsoHashed = alsoHash && { algorithm: alsoHash, value: digests.at(-1) ?? '' }
+  const hashed = { checksum, hashAlgorithm, hashValue, ...(alsoHashed && { alsoHashed }) }
+  return { ...stored, ...hashed, sourceSize }
 }

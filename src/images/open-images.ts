@@ -53,9 +53,13 @@ class OpenImages implements Images {
   }
 
   async create(image: NewImage): Promise<Image> {
-    const { database, catalog, quotas, context } = this.#parts
+    return await this.#parts.database.write(await this.creation(image))
+  }
+
+  async creation(image: NewImage): ReturnType<Images['creation']> {
+    const { catalog, quotas, context } = this.#parts
     const limits = quotas.active ? await quotas.limits(image.owner) : {}
-    return await database.write(async (tx) => {
+    return async (tx, status = 'queued') => {
       if (limits.image_count_total !== undefined) {
         const { count } = await catalog.usage(image.owner, tx)
         quotas.check(limits, 'image_count_total', count, 1, tx)
@@ -63,7 +67,7 @@ class OpenImages implements Images {
       const now = context.now()
       return await catalog.insert(tx, {
         ...image,
-        status: 'queued',
+        status,
         checksum: null,
         hashAlgorithm: null,
         hashValue: null,
@@ -72,7 +76,7 @@ class OpenImages implements Images {
         createdAt: now,
         updatedAt: now,
       })
-    })
+    }
   }
 
   async change(

@@ -102,20 +102,19 @@ class Upload {
   /** Checks everything that can be known before data is read, and marks the image as its. */
   async #begin(): Promise<{ image: Image; quota: number | undefined; lease: Lease }> {
     const { database, catalog, ledger, quotas, context } = this.#parts
-    const { imageId, size, userId, requestId } = this.#request
+    const { imageId, size, userId, requestId, create } = this.#request
     const { id: store, readOnly } = this.#store
-    const before = await catalog.get(imageId)
-    if (before === undefined) throw imageNotFound(imageId)
-    checkReady(before, this.#status)
+    const { owner } = create ?? (await this.#demandReady())
     if (readOnly)
       throw new Failure('STORE_READ_ONLY', `store ${store} only gives data`, { details: { store } })
-    const limits = quotas.active ? await quotas.limits(before.owner) : {}
+    const limits = quotas.active ? await quotas.limits(owner) : {}
     const { image, quota, take } = await database.write(async (tx) => {
-      const image = await catalog.get(imageId, tx)
+      const ready = create ? undefined : await this.#demandReady(tx)
+      const quota = await this.#checkQuota(owner, limits, tx)
+      const image = ready
+        ? await catalog.update(tx, imageId, { status: this.#status, locations: [] })
+        : await create?.make(tx, 'saving')
       if (image === undefined) throw imageNotFound(imageId)
-      checkReady(image, this.#status)
-      const quota = await this.#checkQuota(image, limits, tx)
-      const changed = await catalog.update(tx, imageId, { status: this.#status, locations: [] })
       const take = await ledger.begin(tx, {
         id: context.newId(),
         type: this.#kind,
@@ -128,9 +127,16 @@ class Upload {
         leftovers: [{ store, key: this.#key }],
         ...(size !== undefined && { total: size }),
       })
-      return { image: changed, quota, take }
+      return { image, quota, take }
     })
     return { image, quota, lease: take() }
+  }
+
+  async #demandReady(tx?: Tx): Promise<Image> {
+    const image = await this.#parts.catalog.get(this.#request.imageId, tx)
+    if (image === undefined) throw imageNotFound(this.#request.imageId)
+    checkReady(image, this.#status)
+    return image
   }
 
   get #status(): 'saving' | 'uploading' {
@@ -147,7 +153,7 @@ class Upload {
 
   /** How many bytes are left to the project; undefined: any number. */
   async #checkQuota(
-    { owner }: Image,
+    owner: string | null,
     limits: Awaited<ReturnType<Quotas['limits']>>,
     tx: Tx,
   ): Promise<number | undefined> {
@@ -228,7 +234,7 @@ class Upload {
       }
       const image =
         this.#kind === 'upload'
-          ? await fillImage(catalog, tx, id, taken, location)
+          ? await fillImage(catalog, tx, now, taken, location)
           : await this.#keepStaged(tx, id, taken)
       await lease.finish({ status: 'success', message: '' }, tx)
       return image

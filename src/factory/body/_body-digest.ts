@@ -5,17 +5,18 @@ import { piecesOfRaw } from '../../formats/raw-pieces.ts'
 import type { BodyParts } from './body.ts'
 import type { OpenBody } from './open-body.ts'
 
-const KIND = 'sha256'
+/** The algorithm, and the kind of the attachment. */
+export const DIGEST = 'sha256' as const
 
 /** Keeps it for as long as there is the image. */
-export async function keepDigest(
+async function keepDigest(
   { database, catalog }: Pick<BodyParts, 'database' | 'catalog'>,
   imageId: string,
   digest: string,
 ): Promise<void> {
   await database.write(async (tx) => {
     if (await catalog.get(imageId, tx))
-      await catalog.writeAttachment(tx, imageId, KIND, Buffer.from(digest, 'latin1'))
+      await catalog.writeAttachment(tx, imageId, DIGEST, Buffer.from(digest, 'latin1'))
   })
 }
 
@@ -27,7 +28,7 @@ export async function readDigest(
 ): Promise<string> {
   const kept = await readKeptDigest(parts, image.id)
   if (kept !== undefined) return kept
-  await using ring = parts.digests.ring(['sha256'])
+  await using ring = parts.digests.ring([DIGEST])
   await sendPieces(piecesOfRaw(map), { disk: source }, ringSink(ring), { signal })
   const [digest = ''] = await ring.end()
   await keepDigest(parts, image.id, digest)
@@ -38,7 +39,7 @@ async function readKeptDigest(
   { catalog }: Pick<BodyParts, 'catalog'>,
   imageId: string,
 ): Promise<string | undefined> {
-  const kept = await catalog.readAttachment(imageId, KIND)
+  const kept = await catalog.readAttachment(imageId, DIGEST)
   const text = kept && Buffer.from(kept).toString('latin1')
   return text !== undefined && /^[0-9a-f]{64}$/.test(text) ? text : undefined
 }

@@ -57,9 +57,10 @@ async function storeDisk(parts: BodiesParts, disk: StoredDisk): Promise<BodyFact
   const { signal } = job.context
   const tell = tellingBytes('store', job.context)
   await storeBody(parts, { imageId, name, path, format, requester, signal, tell })
+  if (isComplete(given)) return { bodyId: imageId, documents: given }
   await using body = await openBody(parts, imageId, signal)
   const { builder, target, parameters } = job.image
-  const guest = isComplete(given) ? undefined : await readGuest(parts, body, disk)
+  const guest = await readGuest(parts, body, disk)
   const made = { madeBy: builder ?? target ?? 'factory', template, parameters, given }
   return await describeBody(
     parts,

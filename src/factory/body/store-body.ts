@@ -1,10 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { Failure, isFailure } from '../../base/failure.ts'
-import { digestedBlocks } from '../../bytes/blocks.ts'
 import { openImage } from '../../formats/open-image.ts'
 import type { Image } from '../../images/image.ts'
 import type { UploadRequest } from '../../images/upload.ts'
-import { keepDigest } from './_body-digest.ts'
+import { DIGEST } from './_body-digest.ts'
 import { streamDisk } from './_disk-stream.ts'
 import type { BodyParts, BodyRecord } from './body.ts'
 
@@ -28,12 +27,8 @@ const LOOKS = 720
  */
 export async function storeBody(parts: BodyParts, order: StoreBodyOrder): Promise<Image> {
   await using file = await openImage(order.path, { format: order.format })
-  await using ring = parts.digests.ring(['sha256'])
-  const stream = digestedBlocks(streamDisk(file), ring)
-  const image = await fillBody(parts, order, { stream, size: file.disk.size })
-  const [digest = ''] = await ring.end()
-  await keepDigest(parts, image.id, digest)
-  return image
+  const taking = { alsoHash: DIGEST } as const
+  return await fillBody(parts, order, { stream: streamDisk(file), size: file.disk.size, taking })
 }
 
 /** What is stored, and what becomes of it on the way. */
@@ -52,7 +47,7 @@ export async function fillBody(
   const { imageId, name, requester, properties = {}, signal, tell } = record
   const { minRamMiB = 0, minDiskGiB = 0, tags = [] } = record.like ?? {}
   await removeBody(parts, imageId, signal)
-  await images.create({
+  const create = await images.creation({
     id: imageId,
     name,
     visibility: 'private',
@@ -69,7 +64,9 @@ export async function fillBody(
   try {
     const { userId, requestId } = requester
     const told = tell && size !== undefined ? counted(stream, size, tell) : stream
-    return await uploads.upload({ imageId, stream: told, size, taking, userId, requestId, signal })
+    const content = { stream: told, size, taking }
+    const made = { owner: requester.owner, make: create }
+    return await uploads.upload({ imageId, create: made, ...content, userId, requestId, signal })
   } catch (error) {
     await images.delete(imageId, { atOnce: true }).catch((left: unknown) => {
       if (!isFailure(left, 'IMAGE_NOT_FOUND'))

@@ -1,4 +1,5 @@
 import type { BodyParts } from '../body/body.ts'
+import { DIGEST } from '../body/_body-digest.ts'
 import { describeBody } from '../body/_describe-body.ts'
 import { openBody } from '../body/open-body.ts'
 import { type ReadGuestOptions, readPackagesOf } from '../body/read-packages.ts'
@@ -30,7 +31,7 @@ export async function importImage(
   const { imageId, name = null, requester, content, parameters } = order
   const context = { ...parts.context, signal }
   // The record has to name a format; that anything may come is said by `requireMatch`.
-  const taking = { convertTo: 'raw', decompress: true, requireMatch: false }
+  const taking = { convertTo: 'raw', decompress: true, requireMatch: false, alsoHash: DIGEST }
   const stored = { stream: content, size: undefined, taking, diskFormat: 'qcow2' }
   await fillBody(parts, { imageId, name, requester, signal }, stored)
   try {

@@ -13,6 +13,7 @@ import {
 } from '../cloud-target.ts'
 import type { PhaseScene } from '../os-builder.ts'
 import { cloudFit } from './_cloud-fit.ts'
+import { domainXml } from './_libvirt-domain.ts'
 import { extentsOf, lengthOfParts, type Part } from './_disk-parts.ts'
 import {
   type LibvirtOptions,
@@ -215,47 +216,11 @@ async function defineDomain(
       const virsh = virshOf(job.provider, signal)
       await demandNew(virsh, ['dominfo', name], `machine ${name}`)
       await job.holdings.add({ kind: 'domain', name })
-      await virsh.run(['define', '/dev/stdin'], domainXml(job, name, volume))
+      await virsh.run(['define', '/dev/stdin'], domainXml(job.options, job.image.id, name, volume))
       job.log.event(`machine ${name} is defined`)
       return name
     },
   )
-}
-
-/** All texts in it were checked to be plain names. */
-function domainXml(
-  { options, image }: LibvirtJob,
-  name: string,
-  { pool, name: volume }: { readonly pool: string; readonly name: string },
-): string {
-  const { libvirt_domain_type = 'kvm', libvirt_memory_mb = 1024, libvirt_cpu_count = 1 } = options
-  const { libvirt_format = 'qcow2', libvirt_network = 'default', libvirt_firmware } = options
-  const format = libvirt_format === 'raw' ? 'raw' : 'qcow2'
-  const firmware = libvirt_firmware === 'efi' ? " firmware='efi'" : ''
-  const card =
-    libvirt_network === 'none'
-      ? ''
-      : `    <interface type='network'><source network='${libvirt_network}'/><model type='virtio'/></interface>\n`
-  return `<domain type='${libvirt_domain_type}'>
-  <name>${name}</name>
-  <uuid>${image.id}</uuid>
-  <memory unit='MiB'>${libvirt_memory_mb}</memory>
-  <vcpu>${libvirt_cpu_count}</vcpu>
-  <os${firmware}><type machine='q35'>hvm</type><boot dev='hd'/></os>
-  <features><acpi/></features>
-  <devices>
-    <disk type='volume' device='disk'>
-      <driver name='qemu' type='${format}'/>
-      <source pool='${pool}' volume='${volume}'/>
-      <target dev='vda' bus='virtio'/>
-    </disk>
-${card}    <serial type='pty'/>
-    <console type='pty'/>
-    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
-  </devices>
-</domain>
-`
 }
 
 /** That it is gone is success; one that runs is not taken away from who uses it. */

@@ -1,12 +1,13 @@
-/** What happens to an image, as it happens, on whichever server. */
+/** What happens to an image, as it happens: in this process at once, on other servers as looks at the database find it. */
 import { toImage } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
-import { readLog } from './_log-table.ts'
+import { FOLLOWED, readLog } from './_log-table.ts'
 import { isFinal } from './factory-image.ts'
 import type { FactoryEvent } from './factory.ts'
 
-/** Between two looks. What happens in this process is told at once. */
+/** Between two looks, at least; and for each who follows, so that a thousand do not keep the database busy. */
 const LOOK_MS = 250
+const LOOK_EACH_MS = 2
 
 /** Entries of the log come after the change that they came with. Fails with BUILD_NOT_FOUND. */
 export async function* followImage(
@@ -31,7 +32,7 @@ export async function* followImage(
       if (row.revision !== told) yield { kind: 'image', image: toImage(row) }
       told = row.revision
       while (seen < row.log_end && !signal.aborted) {
-        const entries = await readLog(database, id, seen)
+        const entries = await readLog(database, id, seen, FOLLOWED.limit, FOLLOWED.bytes)
         if (entries.length === 0) break
         for (const entry of entries) yield { kind: 'log', entry }
         seen = entries.at(-1)?.sequence ?? seen
@@ -40,7 +41,7 @@ export async function* followImage(
       if (!isNews) {
         const { promise, resolve } = Promise.withResolvers<void>()
         wake = resolve
-        const look = setTimeout(resolve, LOOK_MS)
+        const look = setTimeout(resolve, Math.max(LOOK_MS, LOOK_EACH_MS * news.count))
         await promise
         clearTimeout(look)
       }

@@ -68,12 +68,16 @@ export async function appendLog(
   return { log_end: end, log_size: size, log_head: head, log_lost: lost }
 }
 
+/** Of a page for somebody who follows: it is held until they have taken it, and there may be a thousand of them. */
+export const FOLLOWED = { limit: 100, bytes: 64 * 1024 } as const
+
 /** Entries after `after`, in their order. A page may be shorter than `limit` before the end; none is empty. */
 export async function readLog(
   database: Database,
   imageId: string,
   after = 0,
   limit = DEFAULT_PAGE,
+  maxBytes = PAGE_BYTES,
 ): Promise<LogEntry[]> {
   const most = Math.max(1, Math.min(limit, MAX_PAGE))
   const tables = database.read<FactoryTables>()
@@ -86,7 +90,7 @@ export async function readLog(
     .limit(most)
     .execute()
   let bytes = 0
-  const fitting = sizes.filter((one, index) => (bytes += one.size) <= PAGE_BYTES || index === 0)
+  const fitting = sizes.filter((one, index) => (bytes += one.size) <= maxBytes || index === 0)
   const last = fitting.at(-1)
   if (last === undefined) return []
   const rows = await tables

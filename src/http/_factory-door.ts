@@ -93,11 +93,28 @@ export function checkDaring(visit: Visit, order: Daring): void {
   const target = { project_id: projectId, owner: projectId }
   const { provider = '', definition, credentials, builder, parameters } = order
   const isDefined = definition !== undefined || /^[\s@]*[{<]/.test(provider) // Image Factory's takes its place
-  const named = builder ?? parameters['builder'] ?? 'remote'
-  const goesAnywhere = 'endpoint' in parameters && named === 'remote'
-  if (isDefined || credentials !== undefined || goesAnywhere)
+  if (isDefined || credentials !== undefined || goesAnywhere(parameters, builder))
     checkAllowed(visit, 'factory_given_provider', target)
-  if (parameters['trusted'] !== undefined) checkAllowed(visit, 'factory_trusted', target)
+  if (saysTrusted(parameters)) checkAllowed(visit, 'factory_trusted', target)
+}
+
+/** Whether a build may be handed to whatever Ingot the parameters name: by this one, or one that it is handed to. */
+function goesAnywhere(parameters: Daring['parameters'], builder?: string): boolean {
+  const named = builder ?? parameters['builder']
+  const isOther = typeof named === 'string' && named !== 'remote' // what is no name names nothing: any may be taken
+  return (!isOther && 'endpoint' in parameters) || goesOn(parameters, goesAnywhere)
+}
+
+function saysTrusted(parameters: Daring['parameters']): boolean {
+  return parameters['trusted'] !== undefined || goesOn(parameters, saysTrusted)
+}
+
+/** What is passed on to another Ingot, there said by this one, whose word counts for more. */
+function goesOn(
+  { remote_parameters: passed }: Daring['parameters'],
+  isDaring: (parameters: Daring['parameters']) => boolean,
+): boolean {
+  return typeof passed === 'object' && passed !== null && isDaring({ ...passed })
 }
 
 function noBuild(id: string): Failure {

@@ -12,6 +12,8 @@ export interface ImageFactoryBody {
   readonly form?: Pairs
 }
 
+/** Fields of a form; a million of them would keep the server busy for a minute. */
+const MAX_FIELDS = 256
 const FORM = 'application/x-www-form-urlencoded'
 
 /** Whether the body is one of which OAuth signs the fields. */
@@ -27,7 +29,7 @@ export async function readImageFactoryBody(exchange: Exchange): Promise<ImageFac
   const bytes = await readWhole(exchange)
   switch (mediaTypeOf(headers)) {
     case FORM: {
-      const form = [...new URLSearchParams(parseText(bytes))]
+      const form = parseForm(parseText(bytes))
       return { fields: fromPairs(form), form }
     }
     case 'multipart/form-data':
@@ -69,6 +71,15 @@ export function objectIn(
   } catch (error) {
     throw new Failure('REQUEST_INVALID', `${name} has to be an object: ${messageOf(error)}`)
   }
+}
+
+/** Fails with REQUEST_INVALID. */
+function parseForm(text: string): Pairs {
+  let fields = 1
+  for (let at = text.indexOf('&'); at >= 0; at = text.indexOf('&', at + 1)) fields += 1
+  if (fields > MAX_FIELDS)
+    throw new Failure('REQUEST_INVALID', `the form has more than ${MAX_FIELDS} fields`)
+  return [...new URLSearchParams(text)]
 }
 
 function mediaTypeOf(headers: FastifyRequest['headers']): string {

@@ -24,7 +24,11 @@ const options = Type.Object({
     Type.String({ maxLength: 1_000_000, description: 'text that the guest prints' }),
   ),
   mock_wait: Type.Optional(
-    Type.Number({ minimum: 0, description: 'seconds that it waits before it makes the disk' }),
+    Type.Number({
+      minimum: 0,
+      maximum: 86_400,
+      description: 'seconds that it waits before it makes the disk',
+    }),
   ),
   mock_hold: Type.Optional(
     Type.Integer({

@@ -1,4 +1,4 @@
-import { readLog } from '../_log-table.ts'
+import { FOLLOWED, readLog } from '../_log-table.ts'
 import type { RecipeRunEvent } from '../recipe-runs.ts'
 import type { RunGround } from './_run-kinds.ts'
 import { toRun } from './_run-table.ts'
@@ -25,7 +25,7 @@ export async function* followRun(
       if (row.revision !== told) yield { kind: 'run', run: toRun(row) }
       told = row.revision
       while (seen < row.log_end && !signal.aborted) {
-        const entries = await readLog(database, id, seen)
+        const entries = await readLog(database, id, seen, FOLLOWED.limit, FOLLOWED.bytes)
         if (entries.length === 0) break
         for (const entry of entries) yield { kind: 'log', entry }
         seen = entries.at(-1)?.sequence ?? seen

@@ -7,7 +7,7 @@ import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts
 
 const options = Type.Object({
   mock_push_wait: Type.Optional(
-    Type.Number({ minimum: 0, description: 'seconds that a push takes' }),
+    Type.Number({ minimum: 0, maximum: 86_400, description: 'seconds that a push takes' }),
   ),
   mock_push_fail: Type.Optional(Type.String({ description: 'what a push fails with' })),
   mock_push_hold: Type.Optional(

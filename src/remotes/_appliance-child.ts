@@ -100,7 +100,11 @@ const calls = {
   /** Mounts the guest as it mounts itself; the device of its root. */
   mount: async ({ fileSystems, mounts }: Examination, question: Question): Promise<string> => {
     const all = mounts ?? (await findRootInside(await seeAll(fileSystems), question))
-    for (const { fileSystem, at, options } of all) await mount(fileSystem.device, at, options)
+    for (const { fileSystem, at, options } of all) {
+      // As systemd does when it mounts. A file system in what is no directory is for the mount to tell of.
+      if (at !== '/') await guestfs.makeDirectories(at).catch(() => {})
+      await mount(fileSystem.device, at, options)
+    }
     mountPoints = all.map(({ at }) => at)
     return all[0]?.fileSystem.device ?? ''
   },

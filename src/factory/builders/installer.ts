@@ -14,7 +14,7 @@ import { customiseOffline, type GuestRecord, hasWork } from '../installer/custom
 import {
   customiseOnline,
   type GuestKey,
-  injectKey,
+  letKeyIn,
   makeGuestKey,
 } from '../installer/customise-online.ts'
 import { type GatheredMedia, gatherMedia } from '../installer/gather-media.ts'
@@ -167,12 +167,19 @@ async function customise(
       { name: 'carrying out the template', from: 60, to: 90 },
       async (scene) => await customiseOffline(job, path, accelerator, scene),
     )
-  if (mustInject)
-    await job.phase({ name: 'putting a key into the disk', from: 60, to: 65 }, ({ signal }) =>
-      injectKey(job, path, key, accelerator, signal),
-    )
+  const seed = mustInject
+    ? await job.phase({ name: 'letting a key in', from: 60, to: 65 }, ({ signal }) =>
+        letKeyIn(job, path, key, accelerator, signal),
+      )
+    : {}
   const limits = toWatchLimits(options.timeouts ?? {}, accelerator.kind)
-  return await customiseOnline(job, { machine, key, limits, from: 65, to: 90 })
+  return await customiseOnline(job, {
+    machine: { ...machine, ...seed },
+    key,
+    limits,
+    from: 65,
+    to: 90,
+  })
 }
 
 function toBuilt(job: Job<InstallerOptions>, record: GuestRecord): BuiltImage {

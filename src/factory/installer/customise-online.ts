@@ -1,6 +1,7 @@
 /** The template carried out in the booted system, over SSH, as Oz does it. */
 import { join } from 'node:path'
 import { readFile } from 'node:fs/promises'
+import type { Context } from '../../base/context.ts'
 import { Failure, isFailure, messageOf } from '../../base/failure.ts'
 import { inTime } from '../../base/in-time.ts'
 import { runTool } from '../../base/process.ts'
@@ -8,8 +9,9 @@ import type { Accelerator } from '../../machines/accelerator.ts'
 import { diagnoseBoot } from '../../machines/boot-diagnosis.ts'
 import { BootTimeline } from '../../machines/boot-timeline.ts'
 import type { Machine, MachineOptions } from '../../machines/machine.ts'
+import { makeSeed } from '../../machines/seed.ts'
 import { startMachine } from '../../machines/start-machine.ts'
-import { openImageRemote } from '../../remotes/open-image.ts'
+import { type ImageOptions, openImageRemote, viaForCommands } from '../../remotes/open-image.ts'
 import { customiseOverSsh } from '../customise.ts'
 import type { Job } from '../os-builder.ts'
 import type { GuestRecord } from './customise-offline.ts'
@@ -33,33 +35,76 @@ export async function makeGuestKey(directory: string): Promise<GuestKey> {
   }
 }
 
-/** Lets a key in as root, in a disk that does not run: where the answer file was not ours. Fails as `openImageRemote`. */
-export async function injectKey(
+/**
+ * Lets a key in as root, where the answer file was not ours. Where cloud-init is in the disk, the machine is to be booted
+ * with a seed that tells it the key; else the key is written into the disk. Fails as `openImageRemote`.
+ */
+export async function letKeyIn(
   job: Job<InstallerOptions>,
   path: string,
   { publicKey }: GuestKey,
   accelerator: Accelerator,
   signal: AbortSignal,
-): Promise<void> {
-  await using remote = await openImageRemote(
-    {
-      path,
-      format: 'raw',
-      via: 'appliance',
-      access: 'change',
-      network: false,
-      accelerator: accelerator.kind,
-      tempDir: job.workDir,
-      cacheDir: job.cacheDir,
-    },
-    { ...job.context, signal },
-  )
+): Promise<Pick<MachineOptions, 'seed'>> {
+  const { options, workDir: tempDir, cacheDir } = job
+  const context = { ...job.context, signal }
+  const disk = { path, format: 'raw', network: false, accelerator: accelerator.kind } as const
+  const place = { ...disk, tempDir, cacheDir }
+  if (await readsSeeds(place, context)) {
+    job.log.event('cloud-init is told the key by a seed')
+    return { seed: makeKeySeed(context.newId(), publicKey) }
+  }
+  const via = viaForCommands(options.trusted === true)
+  await using remote = await openImageRemote({ ...place, via, access: 'change' }, context)
   await remote.makeDirectory('/root/.ssh')
   await remote.setAttributes('/root/.ssh', { mode: 0o700 })
   const file = '/root/.ssh/authorized_keys'
   const before = (await remote.readText(file)) ?? ''
   await remote.writeFile(file, `${before}${publicKey}\n`, { mode: 0o600 })
   await remote.finish()
+  job.log.event(`the key is written into the disk, by ${via}`)
+  return {}
+}
+
+/** Whether cloud-init is there and looks for NoCloud's disks. What cannot be read by reading alone does not. */
+async function readsSeeds(
+  place: Omit<ImageOptions, 'via' | 'access'>,
+  context: Context,
+): Promise<boolean> {
+  try {
+    await using remote = await openImageRemote({ ...place, via: 'read', access: 'check' }, context)
+    const isThere = async (file: string) => (await remote.stat(file)) !== undefined
+    if (!(await isThere('/usr/bin/cloud-init'))) return false
+    if (await isThere('/etc/cloud/cloud-init.disabled')) return false
+    const parts = ((await remote.list('/etc/cloud/cloud.cfg.d')) ?? []).toSorted()
+    const own = parts.filter((name) => name.endsWith('.cfg')).map((name) => `cloud.cfg.d/${name}`)
+    let sources = 'NoCloud'
+    for (const file of ['cloud.cfg', ...own]) {
+      const text = (await remote.readText(`/etc/cloud/${file}`)) ?? ''
+      sources = /^datasource_list:.*(?:\n[ -].*)*/m.exec(text)?.[0] ?? sources // the last one counts
+    }
+    return sources.includes('NoCloud')
+  } catch (error) {
+    if (isFailure(error, 'INTERRUPTED')) throw error
+    context.log.debug('installer.not-read', { error: messageOf(error) })
+    return false
+  }
+}
+
+/** Nothing else of the system is changed by it: no user made, no password locked, no key made anew. */
+function makeKeySeed(instanceId: string, publicKey: string): Uint8Array {
+  return makeSeed({
+    instanceId,
+    userData: {
+      users: [{ name: 'root', lock_passwd: false, ssh_authorized_keys: [publicKey] }],
+      disable_root: false,
+      ssh_deletekeys: false,
+      ssh_genkeytypes: ['ed25519'],
+      preserve_hostname: true,
+      apt: { preserve_sources_list: true },
+      locale: false,
+    },
+  })
 }
 
 export interface OnlineOrder {
@@ -107,10 +152,11 @@ export async function customiseOnline(
       values: new Map(Object.entries(options.arguments ?? {})),
       packages: options.generate_icicle !== false,
       clean: options.clean,
+      powerOff: true,
       loginTimeoutMs: order.limits.sshMs,
       setUpTimeoutMs: order.limits.sshMs,
     })
-    await shutDown(machine, order, job)
+    await untilOff(machine, order, job)
     return { report, packages, extraLines }
   } catch (error) {
     throw await explain(error, machine, timeline, job)
@@ -126,15 +172,14 @@ function withSignal(job: Job<InstallerOptions>, signal: AbortSignal): Job<Instal
   }
 }
 
-/** Presses the power button, and waits. Fails with PHASE_TIMEOUT. */
-async function shutDown(
+/** The guest was told to shut down. Fails with PHASE_TIMEOUT. */
+async function untilOff(
   machine: Machine,
   { to, limits }: OnlineOrder,
   job: Job<InstallerOptions>,
 ): Promise<void> {
   const phase = { name: 'shutting the guest down', from: to, to, timeoutMs: limits.shutdownMs }
   await job.phase(phase, async ({ signal }) => {
-    await machine.qmp.execute('system_powerdown')
     job.log.event(`shut down: ${await inTime(machine.ended, signal)}`)
   })
 }

@@ -32,7 +32,11 @@ export async function* followImage(
       if (row.revision !== told) yield { kind: 'image', image: toImage(row) }
       told = row.revision
       while (seen < row.log_end && !signal.aborted) {
-        const entries = await readLog(database, id, seen, FOLLOWED.limit, FOLLOWED.bytes)
+        // Of a log that is short as a whole, what is known of it is read at once.
+        const isShort = row.log_size <= FOLLOWED.bytes
+        const limit = Math.min(FOLLOWED.limit, row.log_end - seen)
+        const bytes = isShort ? Infinity : FOLLOWED.bytes
+        const entries = await readLog(database, id, seen, limit, bytes)
         if (entries.length === 0) break
         for (const entry of entries) yield { kind: 'log', entry }
         seen = entries.at(-1)?.sequence ?? seen

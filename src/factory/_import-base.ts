@@ -41,8 +41,10 @@ export async function importBase(ground: Ground, order: ImportOrder): Promise<Fa
   try {
     await database.write(async (tx) => {
       await records.insert(tx, row)
-      for (const [kind, content] of Object.entries(imported.documents))
-        await records.writeDocument(tx, id, kind as DocumentKind, Buffer.from(content))
+      const documents = Object.entries(imported.documents).map(
+        ([kind, content]) => [kind as DocumentKind, Buffer.from(content)] as const,
+      )
+      await records.writeDocuments(tx, id, new Map(documents))
     })
   } catch (error) {
     await bodies.remove(imported.bodyId, signal)

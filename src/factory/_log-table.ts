@@ -71,7 +71,10 @@ export async function appendLog(
 /** Of a page for somebody who follows: it is held until they have taken it, and there may be a thousand of them. */
 export const FOLLOWED = { limit: 100, bytes: 64 * 1024 } as const
 
-/** Entries after `after`, in their order. A page may be shorter than `limit` before the end; none is empty. */
+/**
+ * Entries after `after`, in their order. A page may be shorter than `limit` before the end; none is empty. With
+ * `maxBytes` infinite nobody asks how long they are.
+ */
 export async function readLog(
   database: Database,
   imageId: string,
@@ -80,8 +83,30 @@ export async function readLog(
   maxBytes = PAGE_BYTES,
 ): Promise<LogEntry[]> {
   const most = Math.max(1, Math.min(limit, MAX_PAGE))
-  const tables = database.read<FactoryTables>()
-  const sizes = await tables
+  const page = { after, most }
+  const last =
+    maxBytes === Infinity ? undefined : await endOfPage(database, imageId, page, maxBytes)
+  if (last === null) return []
+  let select = database
+    .read<FactoryTables>()
+    .selectFrom('factory_log')
+    .select(['sequence', 'at', 'kind', 'size', 'text'])
+    .where('image_id', '=', imageId)
+    .where('sequence', '>', after)
+  if (last !== undefined) select = select.where('sequence', '<=', last)
+  const rows = await select.orderBy('sequence').limit(most).execute()
+  return rows.map(toEntry)
+}
+
+/** The last entry of those that fit into `maxBytes`, at least one; null if there is none. */
+async function endOfPage(
+  database: Database,
+  imageId: string,
+  { after, most }: { readonly after: number; readonly most: number },
+  maxBytes: number,
+): Promise<number | null> {
+  const sizes = await database
+    .read<FactoryTables>()
     .selectFrom('factory_log')
     .select(['sequence', 'size'])
     .where('image_id', '=', imageId)
@@ -91,17 +116,7 @@ export async function readLog(
     .execute()
   let bytes = 0
   const fitting = sizes.filter((one, index) => (bytes += one.size) <= maxBytes || index === 0)
-  const last = fitting.at(-1)
-  if (last === undefined) return []
-  const rows = await tables
-    .selectFrom('factory_log')
-    .select(['sequence', 'at', 'kind', 'size', 'text'])
-    .where('image_id', '=', imageId)
-    .where('sequence', '>', after)
-    .where('sequence', '<=', last.sequence)
-    .orderBy('sequence')
-    .execute()
-  return rows.map(toEntry)
+  return fitting.at(-1)?.sequence ?? null
 }
 
 /** Drops the oldest entries behind the beginning, and the place where that is told. */

@@ -205,7 +205,8 @@ async function place(
       })
       await records.insert(tx, row)
       if (row.status !== 'FAILED') await secrets.write(tx, id, kept)
-      if (stage.files) await records.writeDocument(tx, id, TEMPLATE_FILES, stage.files)
+      if (stage.files)
+        await records.writeDocuments(tx, id, new Map([[TEMPLATE_FILES, stage.files]]))
       if (row.status === 'NEW') tasks.push(await addTask(ground, tx, row))
       rows.push(row)
     }

@@ -201,8 +201,7 @@ export class Recorder {
     { change, documents, entries, lost }: Omit<Taken, 'size'>,
   ): Promise<ImageRow> {
     const { records } = this.#parts
-    for (const [kind, bytes] of documents)
-      await records.writeDocument(tx, this.#row.id, kind, bytes)
+    await records.writeDocuments(tx, this.#row.id, documents)
     return await records.change(tx, this.#row.id, change, { entries, lost })
   }
 

@@ -151,18 +151,26 @@ export class Records {
     return row && new Uint8Array(row.bytes)
   }
 
-  async writeDocument(
+  async writeDocuments(
     tx: Tx,
     id: string,
-    kind: DocumentKind | typeof TEMPLATE_FILES,
-    content: Uint8Array,
+    documents: ReadonlyMap<DocumentKind | typeof TEMPLATE_FILES, Uint8Array>,
   ): Promise<void> {
-    const bytes = Buffer.from(content)
+    if (documents.size === 0) return
+    const rows = [...documents].map(([kind, content]) => ({
+      image_id: id,
+      kind,
+      bytes: Buffer.from(content),
+    }))
     await tx
       .as<FactoryTables>()
       .insertInto('factory_documents')
-      .values({ image_id: id, kind, bytes })
-      .onConflict((conflict) => conflict.columns(['image_id', 'kind']).doUpdateSet({ bytes }))
+      .values(rows)
+      .onConflict((conflict) =>
+        conflict
+          .columns(['image_id', 'kind'])
+          .doUpdateSet(({ ref }) => ({ bytes: ref('excluded.bytes') })),
+      )
       .execute()
   }
 

@@ -44,6 +44,7 @@ export async function runStage(ground: Ground, lease: Lease): Promise<void> {
   const signal = AbortSignal.any([lease.signal, limit.signal])
   let job: StageJob | undefined
   const workDir = ground.newWorkDir()
+  let isCleared = false
   try {
     begin(recorder, lease, ground.context.now())
     await clearEarlier(ground, { row, secrets, lease, recorder, signal })
@@ -65,13 +66,14 @@ export async function runStage(ground: Ground, lease: Lease): Promise<void> {
     })
     const made = await stopInTime(makeStage(ground, job, recorder.row, secrets), signal)
     await rm(workDir, { recursive: true, force: true })
+    isCleared = true
     await finish(ground, { lease, recorder, job, made })
   } catch (error) {
     if (job && !job.kept.has('timeline')) recorder.keepDocument('timeline', job.timeline)
     throw masked(error, mask)
   } finally {
     await recorder.close()
-    await rm(workDir, { recursive: true, force: true })
+    if (!isCleared) await rm(workDir, { recursive: true, force: true })
   }
 }
 

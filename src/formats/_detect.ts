@@ -190,8 +190,10 @@ function skippableFrame(head: Fields): Match | undefined {
  * that follows and ends the file.
  */
 function zipAtEnd(_head: Fields, tail: Fields, size: number): Match | undefined {
-  for (let at = tail.bytes.length - 22; at >= 0; at--) {
-    if (!tail.holds(at, 'PK\x05\x06')) continue
+  const { buffer, byteOffset, length } = tail.bytes
+  const bytes = Buffer.from(buffer, byteOffset, length)
+  const before = (at: number) => (at < 0 ? -1 : bytes.lastIndexOf('PK\x05\x06', at, 'latin1'))
+  for (let at = before(length - 22); at >= 0; at = before(at - 1)) {
     const little = new Fields(tail.bytes, { name: tail.name, start: tail.start })
     const directory = little.u32(at + 12)
     const ends = at + 22 + little.u16(at + 20) === tail.bytes.length

@@ -13,7 +13,7 @@ const ZEROS = Buffer.alloc(CHUNK)
  */
 export async function* streamDisk({ disk, file }: Image): AsyncGenerator<Uint8Array> {
   const calls = file.file && (await loadFileCalls())
-  const buffer = Buffer.allocUnsafeSlow(CHUNK)
+  const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, disk.size))
   for (const { isData, offset, length } of partsOf(disk, file.file, calls))
     for (let at = offset; at < offset + length;) {
       const part = (isData ? buffer : ZEROS).subarray(0, offset + length - at)

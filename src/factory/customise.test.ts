@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../base/process.ts'
-import { writtenBuild, templateOf, type TestBuild } from '../testing/written-build.ts'
+import { buildJob, type TestBuild } from '../testing/build-job.ts'
+import { templateOf } from '../testing/template-of.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { type Sshd, startSshd, whyNoSshd } from '../testing/sshd.ts'
 import { tempDir } from '../testing/temp-dir.ts'
@@ -43,7 +44,7 @@ describe('a guest that is customised over SSH', { skip }, () => {
   ) => {
     const workDir = at(String(++directories))
     await mkdir(workDir)
-    const { job, written } = writtenBuild({
+    const { job, written } = buildJob({
       options: {},
       workDir,
       template: templateOf(RECIPE),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Facts } from '../remotes/facts.ts'
-import { templateOf } from '../testing/build-job.ts'
+import { templateOf } from '../testing/template-of.ts'
 import { type DocumentParts, documentsOf, parseIcicle } from './documents.ts'
 
 const facts: Facts = {

@@ -5,10 +5,10 @@ import type { DocumentKind, FactoryImage } from '../factory/factory-image.ts'
 import type { Job, Phase } from '../factory/os-builder.ts'
 import { OWNERS_REACH } from '../factory/reach.ts'
 import type { Template } from '../factory/template.ts'
-import type { Recipe } from '../recipes/recipe.ts'
 import type { Json } from '../tasks/task.ts'
-import { factoryImage } from './push-job.ts'
-import { recipeOf } from './recipe-text.ts'
+import { factoryImage } from './factory-image.ts'
+import { templateOf } from './template-of.ts'
+import { writtenHoldings } from './written-holdings.ts'
 
 /** What a build did, as far as it came. */
 export interface WrittenBuild {
@@ -69,24 +69,7 @@ export function buildJob<Options>(build: TestBuild<Options>): {
       console: (piece) => void (written.console += Buffer.from(piece as string).toString()),
       output: (piece) => void (written.output += piece),
     },
-    holdings: {
-      get all() {
-        return [...held]
-      },
-      find: () => undefined,
-      add: async (thing) => {
-        onNote?.(thing, written)
-        let now = thing
-        held.push(now)
-        return {
-          update: async (next) => {
-            held[held.indexOf(now)] = next
-            now = next
-          },
-          drop: async () => void held.splice(held.indexOf(now), 1),
-        }
-      },
-    },
+    holdings: writtenHoldings(held, [], onNote && ((thing) => onNote(thing, written))),
     reach: OWNERS_REACH,
     context,
     phase: async (phase, work) => {
@@ -119,24 +102,5 @@ async function inTime<Value>(
     throw over.signal.aborted ? late : error
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** A template out of a recipe's text; default: one without steps. */
-export function templateOf(
-  text = 'validators: []',
-  more: Partial<Omit<Template, 'recipe'>> & { recipe?: Partial<Recipe> } = {},
-): Template {
-  return {
-    kind: 'recipe',
-    text,
-    name: 'debian-12',
-    description: '',
-    os: { name: 'Debian', version: '12', arch: 'x86_64' },
-    install: undefined,
-    icicleCommand: null,
-    secrets: [],
-    ...more,
-    recipe: { ...recipeOf(text), ...more.recipe },
   }
 }

@@ -22,7 +22,8 @@ import {
   endOf,
   secretsIn,
 } from './_part-rules.ts'
-import { clearContext, factoryImage } from './push-job.ts'
+import { clearContext } from './push-job.ts'
+import { factoryImage } from './factory-image.ts'
 import { openTestDisk } from './pushed-disk.ts'
 import { recipeOf } from './recipe-text.ts'
 import { makeSparseDisk } from './sparse-disk.ts'
@@ -164,7 +165,7 @@ function describePushing<Options, ProviderOptions, Credentials>(
       identifierOnProvider: identifier,
       providerAccount: account,
     })
-    await target.remove?.(image, provider, clearContext())
+    await target.remove?.(image, provider, { ...clearContext(), imageId: id })
   }
 
   it('pushes; removes what was pushed, alone and however often it is told to', async (t) => {
@@ -199,14 +200,17 @@ function describePushing<Options, ProviderOptions, Credentials>(
     for (const way of WAYS)
       for (const [at, call] of calls.entries()) {
         const where = `${way} at ${call}`
-        const { trace, error, isDead, over } = await attempt(pushing, { way, at })
+        const { trace, image, error, isDead, over } = await attempt(pushing, { way, at })
         if (way === 'fail') assert.ok(error !== undefined, `${where}: it fails`)
         if (way === 'die') assert.ok(isDead, `${where}: it waits for the call`)
         checkTold(pushing, trace, error)
         const { held } = trace
         if (held.length > 0) assert.ok(target.clear, `${where}: what it holds it can clear away`)
         for (const time of held.length > 0 ? ['once', 'again'] : []) {
-          const left = await target.clear?.(held, provider, clearContext())
+          const left = await target.clear?.(held, provider, {
+            ...clearContext(),
+            imageId: image.id,
+          })
           assert.deepEqual(left, [], `${where}: cleared ${time}`)
         }
         assert.deepEqual(await elsewhere(), [], `${where}: nothing is left elsewhere`)

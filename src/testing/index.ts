@@ -1,5 +1,5 @@
 /** The door for authors of parts who test them: contract suites, a scripted remote, small images. */
-export { templateOf } from './build-job.ts'
+export { templateOf } from './template-of.ts'
 export { testCloudTargetContract } from './cloud-target-contract.ts'
 export type { CloudTargetUnderTest } from './cloud-target-contract.ts'
 export { testOsBuilderContract } from './os-builder-contract.ts'

@@ -20,7 +20,7 @@ import {
   endOf,
   secretsIn,
 } from './_part-rules.ts'
-import { templateOf } from './build-job.ts'
+import { templateOf } from './template-of.ts'
 import { clearContext } from './push-job.ts'
 
 /** A builder to try, and what its opener knows of it. */

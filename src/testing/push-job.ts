@@ -4,8 +4,10 @@ import type { Provider, PushedDisk, PushJob } from '../factory/cloud-target.ts'
 import type { FactoryImage, JsonObject } from '../factory/factory-image.ts'
 import type { ClearContext, Phase } from '../factory/os-builder.ts'
 import { OWNERS_REACH } from '../factory/reach.ts'
-import type { Template } from '../factory/template.ts'
 import type { Json } from '../tasks/task.ts'
+import { factoryImage } from './factory-image.ts'
+import { templateOf } from './template-of.ts'
+import { writtenHoldings } from './written-holdings.ts'
 
 /** What a push did, as far as it came. */
 export interface WrittenPush {
@@ -50,7 +52,7 @@ export function pushJob<Options, ProviderOptions, Credentials>(
   const job: PushJob<Options, ProviderOptions, Credentials> = {
     image: factoryImage({ type: 'provider', provider: provider.name, ...push.image }),
     targetImage: factoryImage({ type: 'target', status: 'COMPLETE' }),
-    template: EMPTY_TEMPLATE,
+    template: templateOf(),
     provider,
     disk,
     options,
@@ -62,7 +64,7 @@ export function pushJob<Options, ProviderOptions, Credentials>(
       console: () => {},
       output: (text) => void written.events.push(text),
     },
-    holdings: holdingsOf(written),
+    holdings: writtenHoldings(written.held, written.everHeld),
     reach: OWNERS_REACH,
     context,
     phase: async (phase, work) => {
@@ -86,85 +88,4 @@ export function pushJob<Options, ProviderOptions, Credentials>(
 export function clearContext(): ClearContext {
   const buildLog = { event: () => {}, console: () => {}, output: () => {} }
   return { ...makeContext(), buildLog, imageId: factoryImage({}).id }
-}
-
-/** A record with something in every field. */
-export function factoryImage(more: Partial<FactoryImage>): FactoryImage {
-  const at = new Date('2026-01-31T12:00:00Z')
-  return {
-    id: '5c0a2a7e-6f0c-4b7b-9d4b-3f1f1e1d2c3b',
-    type: 'provider',
-    status: 'BUILDING',
-    activity: '',
-    error: null,
-    percent: 0,
-    parentId: null,
-    name: 'debian-12',
-    template: null,
-    parameters: {},
-    properties: {},
-    builder: null,
-    target: null,
-    provider: null,
-    identifierOnProvider: null,
-    providerAccount: null,
-    bodyId: null,
-    owner: null,
-    userId: null,
-    attempts: 1,
-    createdAt: at,
-    updatedAt: at,
-    startedAt: at,
-    endedAt: null,
-    ...more,
-  }
-}
-
-function holdingsOf({ held, everHeld }: WrittenPush): PushJob['holdings'] {
-  return {
-    get all() {
-      return [...held]
-    },
-    find: () => undefined,
-    add: async (thing) => {
-      let now = thing
-      const place = everHeld.push(now) - 1
-      held.push(now)
-      return {
-        update: async (next) => {
-          held[held.indexOf(now)] = next
-          everHeld[place] = now = next
-        },
-        drop: async () => {
-          const at = held.indexOf(now)
-          if (at >= 0) held.splice(at, 1)
-        },
-      }
-    },
-  }
-}
-
-const EMPTY_TEMPLATE: Template = {
-  kind: 'recipe',
-  text: '{}',
-  name: 'debian-12',
-  description: '',
-  os: { name: 'Debian', version: '12', arch: 'x86_64' },
-  install: undefined,
-  recipe: {
-    file: 'recipe.yaml',
-    resourceRoots: [],
-    name: 'debian-12',
-    description: '',
-    args: [],
-    steps: [],
-    tests: [],
-    base: undefined,
-    disk: undefined,
-    clean: undefined,
-    warnings: [],
-    digest: '',
-  },
-  icicleCommand: null,
-  secrets: [],
 }

@@ -7,7 +7,8 @@ import type { FakeOpenStackOptions } from '../../testing/fake-openstack.ts'
 import { openNovaScene } from '../../testing/nova-scene.ts'
 import { type Sshd, startSshd, whyNoSshd } from '../../testing/sshd.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
-import { templateOf, type TestBuild, writtenBuild } from '../../testing/written-build.ts'
+import { templateOf } from '../../testing/template-of.ts'
+import { type TestBuild, buildJob } from '../../testing/build-job.ts'
 import type { NovaOptions } from './nova-options.ts'
 
 const skip = whyNoSshd() ?? false
@@ -51,7 +52,7 @@ describe('a build on a cloud', { skip }, () => {
         options.installer_iso === undefined && { source_image: 'debian-12' }),
       ...options,
     }
-    const { job, written } = writtenBuild({ options: given, workDir, ...build })
+    const { job, written } = buildJob({ options: given, workDir, ...build })
     scene.fake.state.onLook = (server) => {
       if (written.phases.includes('stopping the instance')) server.status = 'SHUTOFF'
     }

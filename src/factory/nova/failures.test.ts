@@ -6,7 +6,8 @@ import { failsWith } from '../../testing/fails-with.ts'
 import type { FakeOpenStack } from '../../testing/fake-openstack.ts'
 import { openNovaScene } from '../../testing/nova-scene.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
-import { templateOf, type TestBuild, writtenBuild } from '../../testing/written-build.ts'
+import { templateOf } from '../../testing/template-of.ts'
+import { type TestBuild, buildJob } from '../../testing/build-job.ts'
 import type { NovaOptions } from './nova-options.ts'
 
 const at = await tempDir()
@@ -18,7 +19,7 @@ async function start(options: NovaOptions, build: Partial<TestBuild<NovaOptions>
   const workDir = at(String(++builds))
   await mkdir(workDir)
   const given = { source_image: 'debian-12', ...options }
-  const { job, written } = writtenBuild({ options: given, workDir, ...build })
+  const { job, written } = buildJob({ options: given, workDir, ...build })
   return { ...scene, job, written, run: async () => await scene.builder.build(job) }
 }
 

@@ -76,7 +76,9 @@ export type GceProviderOptions = Static<typeof gceProviderSchema>
 /** The file that Google gives for a service account, as it is. */
 export const gceCredentialsSchema = Type.Object(
   {
-    type: Type.Optional(Type.Literal('service_account')),
+    type: Type.Optional(
+      Type.Literal('service_account', { description: 'what the file says of itself' }),
+    ),
     client_email: Type.String({ minLength: 3, description: 'of the service account' }),
     private_key: Type.String({ minLength: 3, description: 'its key, PEM', secret: true }),
     project_id: Type.Optional(Type.String({ description: 'whose it is' })),

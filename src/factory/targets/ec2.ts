@@ -44,7 +44,9 @@ export const ec2Target = defineCloudTarget<Ec2Options, Ec2ProviderOptions, Ec2Cr
   },
   clear: async (things, provider, context) => {
     using clients = await openEc2(provider)
-    for (const thing of things) await clearThing(kindOf(thing), clients, provider, context)
+    // The newest first: a snapshot stays as long as an AMI is made of it.
+    for (const thing of things.toReversed())
+      await clearThing(kindOf(thing), clients, provider, context)
     return []
   },
 })

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { GiB } from '../../base/units.ts'
-import { buildJob, templateOf } from '../../testing/build-job.ts'
+import { buildJob } from '../../testing/build-job.ts'
+import { templateOf } from '../../testing/template-of.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { openWebServer } from '../../testing/web-server.ts'
 import { installerBuilder } from './installer.ts'
@@ -57,6 +58,8 @@ test(
       install_script: PRESEED,
       disk_bus: 'sd',
       network: 'isolated',
+      cpus: 1, // it does one thing at a time
+      kernelparam: 'ipv6.disable=1', // there is nobody who would answer
       generate_icicle: false,
       clean: false,
     } as const

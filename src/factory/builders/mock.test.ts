@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { testOsBuilderContract } from '../../testing/os-builder-contract.ts'
-import { templateOf } from '../../testing/build-job.ts'
+import { templateOf } from '../../testing/template-of.ts'
 import { mockBuilder } from './mock.ts'
 
 testOsBuilderContract('mock', async (directory) => ({

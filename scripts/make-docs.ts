@@ -1,12 +1,13 @@
 /**
  * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md, docs/http.md,
- * docs/operating.md and docs/targets.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ * docs/installer.md, docs/operating.md and docs/targets.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { builtinValidators } from '../src/app/builtin.ts'
 import { FAILURES } from '../src/base/failure.ts'
 import { formatSize } from '../src/base/units.ts'
+import { installerOptions } from '../src/factory/installer/installer-options.ts'
 import { FINDINGS } from '../src/formats/finding.ts'
 import { VIEW_FORMATS, viewFormatOfPath } from '../src/formats/views.ts'
 import { baseSchema, diskSchema } from '../src/recipes/base-schema.ts'
@@ -52,6 +53,10 @@ export async function makeDocs(): Promise<Map<string, string>> {
         stores: makeStores(),
         rules: makeRules(),
       }),
+    ],
+    [
+      'docs/installer.md',
+      withParts('docs/installer.md', { parameters: keyTable(installerOptions) }),
     ],
     ['docs/targets.md', withParts('docs/targets.md', makeTargets())],
     ['docs/failures.md', makeFailures()],

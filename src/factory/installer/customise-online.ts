@@ -150,7 +150,7 @@ export async function customiseOnline(
       from: order.from,
       to: order.to,
       values: new Map(Object.entries(options.arguments ?? {})),
-      packages: options.generate_icicle !== false,
+      packages: options.generate_icicle !== false && !isReadLater(job),
       clean: options.clean,
       powerOff: true,
       loginTimeoutMs: order.limits.sshMs,
@@ -161,6 +161,11 @@ export async function customiseOnline(
   } catch (error) {
     throw await explain(error, machine, timeline, job)
   }
+}
+
+/** Whether who keeps the image reads its packages: they are asked for in no guest, and no command tells of them. */
+function isReadLater({ options, template }: Job<InstallerOptions>): boolean {
+  return options.offline_icicle === true && template.icicleCommand === null
 }
 
 function withSignal(job: Job<InstallerOptions>, signal: AbortSignal): Job<InstallerOptions> {

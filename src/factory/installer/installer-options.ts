@@ -85,7 +85,7 @@ export const installerOptions = Type.Object(
     ),
     generate_icicle: flag('whether the packages of the image are recorded. Default: true'),
     offline_icicle: flag(
-      'whether the packages are read from the disk, instead of asked in the booted guest. Default: true',
+      'after customize: online: whether the packages are read from the disk, instead of asked in the booted guest; not where the template has a command for them. Default: false',
     ),
     use_jeos_cache: flag(
       'whether an installed disk is kept, and taken by the next build that gives the installer the very same. Default: false',

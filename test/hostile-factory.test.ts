@@ -163,20 +163,21 @@ describe('what belongs to others', () => {
   })
 })
 
+const debian = (install: string) =>
+  `<template><name>t</name><os><name>Debian</name><version>12</version><arch>x86_64</arch>${install}<rootpw>x</rootpw></os></template>`
+const byIso = (url: string) => debian(`<install type="iso"><iso>${url}</iso></install>`)
+const byTree = (url: string) => debian(`<install type="url"><url>${url}</url></install>`)
+
+/** Why a build by that template failed. */
+async function errorOf(template: string, builder: string): Promise<string> {
+  const { status, json, text } = await order({ template, builder })
+  assert.equal(status, 202, text)
+  const { status: end, error } = await ended(json.id)
+  assert.equal(end, 'FAILED')
+  return error
+}
+
 describe('what a template names', () => {
-  const debian = (install: string) =>
-    `<template><name>t</name><os><name>Debian</name><version>12</version><arch>x86_64</arch>${install}<rootpw>x</rootpw></os></template>`
-  const byIso = (url: string) => debian(`<install type="iso"><iso>${url}</iso></install>`)
-  const byTree = (url: string) => debian(`<install type="url"><url>${url}</url></install>`)
-
-  async function errorOf(template: string, builder: string): Promise<string> {
-    const { status, json, text } = await order({ template, builder })
-    assert.equal(status, 202, text)
-    const { status: end, error } = await ended(json.id)
-    assert.equal(end, 'FAILED')
-    return error
-  }
-
   it('is not this host’s, nor its networks’', async () => {
     await using inside = await openWebServer({ '/a.iso': 'inside' })
     for (const url of [`${inside.url}/a.iso`, 'http://169.254.169.254/a.iso', 'http://[::1]/a.iso'])

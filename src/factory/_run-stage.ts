@@ -3,7 +3,7 @@
  * becomes of it is written in one transaction with the end of the task, and with the tasks of what waited for it.
  */
 import { mkdir, rm } from 'node:fs/promises'
-import { Failure, isFailure } from '../base/failure.ts'
+import { Failure, isFailure, systemCode } from '../base/failure.ts'
 import type { Lease, Task } from '../tasks/task.ts'
 import { beginChildren } from './_children.ts'
 import { clearThings } from './_clear-things.ts'
@@ -168,8 +168,19 @@ function tooLong({ type, id }: ImageRow, ms: number): Failure {
   })
 }
 
+/** That the disk is full is nobody's mistake in the code. */
+function noSpace(error: unknown): Failure | undefined {
+  const code = systemCode(error)
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return undefined
+  return new Failure('NO_SPACE', 'no space is left where this server works on disks', {
+    cause: error,
+    fix: 'Make room in factory.work_dir and in the stores, then begin the build again.',
+  })
+}
+
 /** Without secrets, whatever was thrown. */
-function masked(error: unknown, mask: Mask): Error {
+function masked(thrown: unknown, mask: Mask): Error {
+  const error = noSpace(thrown) ?? thrown
   if (error instanceof Failure) {
     const { code, fix } = error
     return new Failure(code, mask.apply(error.message), {

@@ -100,6 +100,30 @@ describe('a target image', () => {
     )
   })
 
+  it('says what is being done in it, and how far that is', async () => {
+    const directory = inDir('activity')
+    await mkdir(directory)
+    const seen: [activity: string, percent: number][] = []
+    const fit: Bodies['fit'] = async ({ job }) => {
+      const see = () => seen.push([job.image.activity, job.image.percent])
+      job.context.progress({ kind: 'bytes', name: 'copy', done: 1, total: 2 })
+      see()
+      job.context.progress({ kind: 'phase', name: 'appliance', detail: 'start it' })
+      see()
+      return undefined
+    }
+    const bodies = { ...seenBodies([]), fit }
+    const targetContent = contentOf(including('target="mock"', 'agent'))
+    await using opened = await openTestFactory({ directory, bodies, targetContent })
+    const { template, parameters } = baseOrder()
+    const order = { requester: REQUESTER, target: 'mock', template, parameters }
+    await opened.ended(await opened.factory.orderTarget({ ...order, unknownParameters: 'refuse' }))
+    assert.deepEqual(seen, [
+      ['fitting the image', 14],
+      ['appliance: start it', 14],
+    ])
+  })
+
   it('is not ordered with options that its target refuses', async () => {
     const directory = inDir('refused')
     await mkdir(directory)

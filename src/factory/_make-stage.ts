@@ -119,20 +119,23 @@ async function pushImage(
   }
 }
 
-/** A context in which bytes and steps move the percentage of a phase. */
+/** A context in which bytes and steps move the percentage of a phase, and what is begun is its activity. */
 function heard(
   { context }: Ground,
   { signal, tell }: PhaseScene,
   shares: Readonly<Record<string, readonly [from: number, to: number]>>,
 ): Context {
+  let fraction = 0
   const move = (name: string, done: number, total: number | undefined) => {
     const [from, to] = shares[name] ?? [0, 0]
-    if (to > 0 && total) tell(from + (to - from) * Math.min(1, done / total))
+    if (to > 0 && total) tell((fraction = from + (to - from) * Math.min(1, done / total)))
   }
   return {
     ...context,
     signal,
     progress: (event) => {
+      if (event.kind === 'phase')
+        tell(fraction, event.detail ? `${event.name}: ${event.detail}` : event.name)
       if (event.kind === 'bytes') move(event.name, event.done, event.total)
       if (event.kind === 'step' && event.index !== undefined) move('', event.index, event.total)
     },

@@ -23,6 +23,7 @@ export async function fitImage(
   if (text === undefined) return undefined
   const { path, format, report, facts, packages } = await fit(parts, order, text)
   const { signal } = context
+  toldTo(job).progress({ kind: 'phase', name: 'storing the image' })
   const tell = tellingBytes('store', context)
   await storeBody(parts, { imageId, name, path, format, requester, signal, tell })
   await rm(path, { force: true })
@@ -51,7 +52,7 @@ async function fit(
       onReport: async (report) =>
         await job.keepDocument('report', `${JSON.stringify(report, undefined, 2)}\n`),
     },
-    toldTo(job.log, job.context),
+    toldTo(job),
   )
 }
 

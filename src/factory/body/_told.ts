@@ -1,11 +1,12 @@
-import type { Context } from '../../base/context.ts'
-import type { BuildLog } from '../build-log.ts'
+import type { Context, ProgressEvent } from '../../base/context.ts'
+import type { Job } from '../os-builder.ts'
 
-/** A context by which what happens in a guest stands in a log, too. */
-export function toldTo(log: BuildLog, context: Context): Context {
+/** A context by which what happens in a guest stands in a log, too; where on this host it is done is nobody's matter. */
+export function toldTo({ log, context, workDir }: Job): Context {
   return {
     ...context,
-    progress: (event) => {
+    progress: (told) => {
+      const event = withoutPath(told, workDir)
       if (event.kind === 'output') log.output(`${event.line}\n`)
       if (event.kind === 'phase') log.event([event.name, event.detail].filter(Boolean).join(': '))
       if (event.kind === 'step-end' && event.status !== 'held')
@@ -13,6 +14,11 @@ export function toldTo(log: BuildLog, context: Context): Context {
       context.progress(event)
     },
   }
+}
+
+function withoutPath(event: ProgressEvent, directory: string): ProgressEvent {
+  if (event.kind !== 'phase' || event.detail === undefined) return event
+  return { ...event, detail: event.detail.replaceAll(`${directory}/`, '') }
 }
 
 /** Fractions of a work that is told as bytes of this name. */

@@ -251,7 +251,7 @@ export const FAILURES = {
     status: 400,
     exit: 2,
     title: 'The template has faults',
-    fix: 'Run `ingot tdl show FILE`; docs/imagefactory.md has every element.',
+    fix: 'Run `ingot tdl check FILE`; docs/tdl.md has every element.',
   },
   PART_UNKNOWN: {
     status: 400,
@@ -259,7 +259,12 @@ export const FAILURES = {
     title: 'No OS builder or cloud target of this name',
     fix: 'See `ingot factory plugins`.',
   },
-  BUILD_NOT_FOUND: { status: 404, exit: 3, title: 'No such factory image' },
+  BUILD_NOT_FOUND: {
+    status: 404,
+    exit: 3,
+    title: 'No such factory image',
+    fix: 'See `ingot factory images`.',
+  },
   BUILD_STATE: { status: 409, exit: 1, title: 'The factory image is not in a state for that' },
   PHASE_TIMEOUT: {
     status: 504,

@@ -15,6 +15,17 @@ describe('listKeys', () => {
     ])
   })
 
+  it('calls nothing needed that has a default', () => {
+    const schema = Type.Object({ size: Type.Integer({ default: 512 }), name: Type.String() })
+    assert.deepEqual(
+      listKeys(schema).map(({ key, required }) => [key, required]),
+      [
+        ['size', false],
+        ['name', true],
+      ],
+    )
+  })
+
   it('goes into nested mappings, lists, and mappings of any names', () => {
     const inner = Type.Object({ url: Type.String() })
     const schema = Type.Object({

@@ -22,6 +22,7 @@ interface Shape {
   items?: Shape
   title?: string
   description?: string
+  default?: unknown
 }
 
 /** Every key that a value of this shape may have, those of nested mappings after their own. */
@@ -38,7 +39,7 @@ function rowsOf(shape: Shape, prefix: string): KeyRow[] {
     {
       key: prefix + key,
       value: nameShape(member),
-      required: shape.required?.includes(key) ?? false,
+      required: member.default === undefined && (shape.required?.includes(key) ?? false),
       meaning: member.description ?? '',
     },
     ...rowsOf(member, `${prefix}${key}.`),

@@ -21,6 +21,8 @@ export interface Ground extends FactoryParts {
   readonly targetContent: TargetContent
   /** Where the next job may make its directory: a path that says which process works there. */
   readonly newWorkDir: () => string
+  /** Removes what processes that died left there: commands die beside servers that live on. */
+  readonly clearWorkDirs: () => Promise<unknown>
 }
 
 /** Kinds of work: one for each part, so that each has its own number of jobs at a time. */

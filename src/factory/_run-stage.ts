@@ -115,6 +115,7 @@ async function clearEarlier(
   const { row, secrets, lease, recorder, signal } = scene
   if (recorder.row.attempts === 1) return
   recorder.log.event(`begun anew: attempt ${recorder.row.attempts}`)
+  await ground.clearWorkDirs()
   await ground.bodies.remove(row.id, signal)
   if (lease.task.leftovers.length === 0 || takesUp(ground, row)) return
   const things = lease.task.leftovers

@@ -26,6 +26,7 @@ export async function undoStage(
   const { signal } = lease
   const things = task.leftovers
   const cleared = await clearThings(ground, { row, secrets, things, signal, log: recorder.log })
+  await ground.clearWorkDirs()
   signal.throwIfAborted() // somebody else goes on, and clears away the rest
   await ground.bodies.remove(row.id, signal)
   const error = errorOf(reason)

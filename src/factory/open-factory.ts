@@ -35,7 +35,7 @@ export type { ConfiguredProvider, FactoryParts, FactorySettings } from './factor
 export async function openFactory(parts: FactoryParts): Promise<Factory> {
   const ground = makeGround(parts)
   checkSettings(ground)
-  await removeLeftovers(jobPath(parts))
+  await ground.clearWorkDirs()
   const { database, records, callbacks, list } = ground
   const kinds = factoryKinds(ground)
   return {
@@ -89,6 +89,7 @@ function makeGround(parts: FactoryParts): Ground {
     targetContent: (parts.targetContent ?? []).map((include) => withTarget(include, list)),
     news: new News(),
     callbacks: new Callbacks({ ...parts, records, secrets }),
+    clearWorkDirs: async () => await removeLeftovers(jobPath(parts)),
     newWorkDir: () => workingPath(jobPath(parts), `j${(jobs += 1)}`),
   }
 }

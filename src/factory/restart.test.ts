@@ -152,6 +152,19 @@ async function kill(bench: TestFactory, imageId: string): Promise<void> {
   await bench[Symbol.asyncDispose]()
 }
 
+describe('when a command dies beside a server', () => {
+  it('its directory is removed by the next stage that is undone', async () => {
+    const failing = cloudBuilder(new Set(), async () => {
+      throw new Failure('BUILD_FAILED', 'as it was told')
+    })
+    await using opened = await open(at('beside'), failing.builder)
+    mkdirSync(join(opened.workDirectory, '.job.ingot-999999999-1-j1'))
+    const { status } = await opened.ended(await order(opened))
+    assert.equal(status, 'FAILED')
+    assert.deepEqual(readdirSync(opened.workDirectory), [])
+  })
+})
+
 describe('what cannot be removed', () => {
   it('is listed with the reason, and tried again', async () => {
     const cloud = new Set<string>()

@@ -1,6 +1,6 @@
 /** Bodies of factory images for tests: the image service with real parts, and what `factory/body` is given of it. */
 import { DigestThreads } from '../bytes/digest-threads.ts'
-import type { BodyParts } from '../factory/body/body.ts'
+import type { BodyParts, BodyRecord } from '../factory/body/body.ts'
 import { openTestService, type TestServiceOptions } from './test-service.ts'
 
 export interface TestBodies extends BodyParts, AsyncDisposable {}
@@ -25,7 +25,7 @@ export async function openTestBodies(options: TestServiceOptions = {}): Promise<
 }
 
 /** Of an image of this id, for project `p-alice`. */
-export function bodyRecord(imageId: string) {
+export function bodyRecord(imageId: string): BodyRecord {
   const requester = { owner: 'p-alice', userId: 'alice', requestId: 'req-1' }
   return { imageId, name: 'sample', requester, signal: new AbortController().signal }
 }

@@ -57,6 +57,17 @@ describe('a mask', () => {
     )
   })
 
+  it('hides secrets of any size and number, also where they overlap', () => {
+    const script = Array.from({ length: 20_000 }, (_, at) => `echo password ${at} | passwd`).join(
+      '\n',
+    )
+    const mask = maskOf(script, 'a'.repeat(1_000_000), 'overlap', 'lapping')
+    assert.match(mask.apply(script), /^(\*{3}|\n)*$/)
+    assert.equal(mask.apply('x\necho password 777 | passwd\r\n'), 'x\n***\r\n')
+    assert.match(inPieces(mask, ['a'.repeat(70_000), 'a'.repeat(930_000)]), /^\*+$/)
+    assert.equal(mask.apply('overlapping'), '***')
+  })
+
   it('hides secrets in structures', () => {
     assert.deepEqual(maskOf('secret').applyTo({ a: ['my secret', 1, null] }), {
       a: ['my ***', 1, null],

@@ -38,7 +38,6 @@ interface Stage {
 
 /** A base image's disk, not its template, is what most of a recipe's files are about: these are scripts. */
 const MAX_FILES = 16 * 1024 * 1024
-const MAX_PARAMETERS = 2 * 1024 * 1024
 
 export async function orderBase(ground: Ground, order: BaseOrder): Promise<ImageRow> {
   const { stage } = await baseStage(ground, order, order.template)
@@ -167,7 +166,6 @@ async function place(
 ): Promise<ImageRow> {
   const { database, records, secrets, callbacks, context } = ground
   takeCommon(order.parameters)
-  checkSize(order.parameters)
   const hidden = secretsIn(order.parameters, stages, callbacks)
   const told = unknownParameters(
     stages.map((stage) => stage.schema),
@@ -242,16 +240,6 @@ function beginning(
   if (before === undefined || before.status === 'COMPLETE')
     return { status: 'NEW', activity: 'waiting for its turn' }
   return { status: 'PENDING', activity: `waiting for its ${before.type} image` }
-}
-
-/** They are kept with each image, and what is secret in them is looked for in all that is told. */
-function checkSize(parameters: JsonObject): void {
-  const { length } = JSON.stringify(parameters)
-  if (length > MAX_PARAMETERS)
-    throw new Failure(
-      'REQUEST_INVALID',
-      `the parameters have ${length} characters; ${MAX_PARAMETERS} is the most`,
-    )
 }
 
 /** Parameters that are not shown, as they were given. */

@@ -1,7 +1,7 @@
 /** `ingot factory` and `ingot imagefactory` as people use them: embedded, and against a server. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
@@ -16,6 +16,7 @@ const tdl = (os: string) =>
   `<template><name>golden</name><os><name>${os}</name><version>1</version><arch>x86_64</arch><install type='url'><url>http://mirror.example/os/</url></install></os></template>`
 writeFileSync(temp('mock.tdl'), tdl('MockOS_A'))
 writeFileSync(temp('broken.tdl'), tdl('MockOS_A').replace('<install', '<intall'))
+writeFileSync(temp('disk.raw'), new Uint8Array(1024))
 writeFileSync(temp('credentials.xml'), '<provider_credentials/>')
 writeFileSync(temp('parameters.json'), '{"mock_size": 1024, "mock_console": "from all"}')
 writeFileSync(temp('console.txt'), 'from a file\n')
@@ -71,10 +72,40 @@ describe('ingot factory, embedded', () => {
     assert.match(failed.stdout, /^Image build FAILED with error: .*no luck/m)
     const broken = await ingot('factory', 'base', temp('broken.tdl'))
     assert.equal(broken.code, 2, broken.stderr)
+    assert.match(broken.stderr, /broken\.tdl:1:118: this is no well-formed XML/)
+    assert.match(broken.stderr, /Run `ingot tdl check .*broken\.tdl`/)
+    const image = await ingot('factory', 'base', temp('disk.raw'))
+    assert.deepEqual([image.code, /wanted a text in UTF-8/.test(image.stderr)], [2, true])
+    const unknown = await ingot('factory', 'plugins', 'opnstack')
+    assert.deepEqual([unknown.code, /did you mean 'openstack'/.test(unknown.stderr)], [2, true])
     assert.equal((await ingot(...base, '--parameter', 'nonsense')).code, 2)
     assert.equal((await ingot('factory', 'target', 'mock')).code, 2)
     assert.equal((await ingot('factory', 'show', 'nothing')).code, 3)
     assert.equal((await ingot('factory', 'base', temp('nothing.tdl'))).code, 3)
+  })
+
+  it('saves an image as its target wants it, whole or not at all', async () => {
+    const words = ['target', 'mock', '--template', temp('mock.tdl'), '--json']
+    const made = await ingot('factory', ...words)
+    assert.equal(made.code, 0, made.stderr)
+    const { id } = JSON.parse(made.stdout)
+    const save = ['factory', 'save', id, '--output', temp('saved.raw')]
+    assert.equal((await ingot(...save)).code, 0)
+    assert.match(readFileSync(temp('saved.raw'), 'utf8'), /^Mock base image /)
+    assert.equal((await ingot(...save)).code, 2)
+    const piped = await ingot('factory', 'save', id, '--output', '-')
+    assert.equal(piped.stdout, readFileSync(temp('saved.raw'), 'utf8'))
+    const failed = await ingot('factory', 'base', temp('mock.tdl'), '--parameter', 'mock_fail=x')
+    const none = ['factory', 'save', /UUID: (.*)/.exec(failed.stdout)?.[1] ?? '']
+    assert.equal((await ingot(...none, '--output', temp('none.raw'))).code, 1)
+    assert.equal(existsSync(temp('none.raw')), false)
+  })
+
+  it('says so when there is nothing in a log', async () => {
+    const words = ['--template', temp('mock.tdl'), '--no-follow', '--json']
+    const { stdout } = await ingot('factory', 'target', 'mock', ...words)
+    const { stderr } = await ingot('factory', 'logs', JSON.parse(stdout).id)
+    assert.match(stderr, /target image .* \((PENDING|NEW)\) has told nothing yet/)
   })
 
   it('cancels its build at Ctrl-C, and waits until what it made is removed', async () => {

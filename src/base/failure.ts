@@ -334,6 +334,11 @@ export function asFileFailure(error: unknown, path: string): Error {
   if (error instanceof Error && (error instanceof Failure || !isForeseen)) return error
   const options = { details: { path, code }, cause: error }
   if (code === 'ENOENT') return new Failure('FILE_NOT_FOUND', `no file ${path}`, options)
+  if (code === 'EISDIR')
+    return new Failure('FILE_UNREADABLE', `${path} is a directory`, {
+      ...options,
+      fix: 'Name a file.',
+    })
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new Failure('NO_SPACE', `no space left while writing ${path}`, options)
   if (code === 'EPIPE')

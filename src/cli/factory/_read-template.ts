@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { validatorMap } from '../../app/builtin.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import { isTdl } from '../../factory/parse-template.ts'
 import { parseTdl } from '../../factory/tdl/parse-tdl.ts'
 import { parseRecipe, type ReadResource } from '../../recipes/parse-recipe.ts'
@@ -35,4 +36,19 @@ export async function readTemplate(path: string): Promise<SentTemplate> {
       readResource,
     })
   return { template, files }
+}
+
+/** Who takes a template over a wire does not know what it is called here: faults are told by the name that people gave. */
+export function withFileName(error: unknown, path: string): unknown {
+  if (!isFailure(error, 'TEMPLATE_INVALID') && !isFailure(error, 'RECIPE_INVALID')) return error
+  const { code, message, details, fix = '' } = error
+  return new Failure(
+    code,
+    message.replaceAll(/^template(?=:\d+:\d+: )/gm, () => path),
+    {
+      details,
+      cause: error,
+      fix: fix.replace('FILE', () => path),
+    },
+  )
 }

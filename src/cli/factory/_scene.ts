@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises'
+import { isUtf8 } from 'node:buffer'
+import { createReadStream } from 'node:fs'
 import type { Command } from 'commander'
 import type { FactoryClient } from '../../api/factory-client.ts'
 import type { ClientOptions } from '../../api/client.ts'
 import { asFileFailure, Failure } from '../../base/failure.ts'
+import { formatSize, MiB } from '../../base/units.ts'
 import { openEmbedded, type ServiceAccess } from '../_image-service.ts'
 import type { Cli, OpenCli } from '../cli.ts'
 
@@ -83,9 +85,20 @@ async function readToken(file: string): Promise<string> {
   return (await readText(file)).trim()
 }
 
-/** Fails with FILE_NOT_FOUND, FILE_UNREADABLE. */
+/** No template, definition or answer file is longer; a disk named by mistake is. */
+const MAX_TEXT = 16 * MiB
+
+/** Fails with FILE_NOT_FOUND, FILE_UNREADABLE, and USAGE for what is no text, or a very long one. */
 export async function readText(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: unknown) => {
-    throw asFileFailure(error, path)
-  })
+  const chunks = await Array.fromAsync<Buffer>(createReadStream(path, { end: MAX_TEXT })).catch(
+    (error: unknown) => {
+      throw asFileFailure(error, path)
+    },
+  )
+  const bytes = Buffer.concat(chunks)
+  if (!isUtf8(bytes.subarray(0, MAX_TEXT)) || bytes.includes(0))
+    throw new Failure('USAGE', `${path}: wanted a text in UTF-8, found other bytes`)
+  if (bytes.length > MAX_TEXT)
+    throw new Failure('USAGE', `${path}: wanted a text of at most ${formatSize(MAX_TEXT)}`)
+  return bytes.toString('utf8')
 }

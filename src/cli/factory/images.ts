@@ -64,12 +64,16 @@ export const defineLogs: DefineFactoryCommand = (factory, openCli) => {
     .option('--follow', 'and what it tells from now on, until it has ended')
     .action(async (name: string, { follow, ...flags }: LogFlags) => {
       await withFactory(factory, openCli, flags, async ({ client, cli }) => {
-        const { id } = await client.find(name)
-        const write = (entry: Parameters<typeof formatEntry>[0]) =>
+        const { id, type, status } = await client.find(name)
+        let isSilent = true
+        const write = (entry: Parameters<typeof formatEntry>[0]) => {
+          isSilent = false
           process.stdout.write(cli.json ? `${JSON.stringify(entry)}\n` : formatEntry(entry))
+        }
         if (follow !== true) for await (const entry of client.log(id)) write(entry)
         else
           for await (const event of client.follow(id)) if (event.kind === 'log') write(event.entry)
+        if (isSilent) cli.say(`${type} image ${id} (${status}) has told nothing yet`)
       })
     })
 }

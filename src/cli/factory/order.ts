@@ -4,7 +4,7 @@ import { Failure } from '../../base/failure.ts'
 import { formatBuild, formatFinal } from './_describe-build.ts'
 import { followBuild } from './_follow.ts'
 import { addParameterOptions, type ParameterFlags, readParameters } from './_parameters.ts'
-import { readTemplate } from './_read-template.ts'
+import { readTemplate, withFileName } from './_read-template.ts'
 import {
   type DefineFactoryCommand,
   type FactoryFlags,
@@ -17,11 +17,11 @@ import {
 interface OrderFlags extends FactoryFlags, ParameterFlags {
   readonly builder?: string
   readonly follow?: boolean
+  readonly template?: string
 }
 
 interface StageFlags extends OrderFlags {
   readonly id?: string
-  readonly template?: string
 }
 
 interface ProviderFlags extends StageFlags {
@@ -35,7 +35,8 @@ export const defineBase: DefineFactoryCommand = (factory, openCli) => {
     .argument('<template>', 'the TDL (XML) or recipe (YAML)')
     .action(async (template: string, flags: OrderFlags) => {
       await withFactory(factory, openCli, flags, async (scene) => {
-        await placeOrder(scene, { type: 'base', ...(await readTemplate(template)) }, flags)
+        const order: WireOrder = { type: 'base', ...(await readTemplate(template)) }
+        await placeOrder(scene, order, { ...flags, template })
       })
     })
 }
@@ -101,12 +102,11 @@ async function madeOf(
 
 async function placeOrder(scene: Scene, order: WireOrder, flags: OrderFlags): Promise<void> {
   const { cli, client, embedded } = scene
-  const { builder } = flags
+  const { builder, template } = flags
   const parameters = await readParameters(flags)
-  const build = await client.order({
-    ...order,
-    parameters,
-    ...(builder !== undefined && { builder }),
+  const asked = { ...order, parameters, ...(builder !== undefined && { builder }) }
+  const build = await client.order(asked).catch((error: unknown) => {
+    throw template === undefined ? error : withFileName(error, template)
   })
   const follow = flags.follow ?? (embedded || cli.terminal)
   if (follow) return await reportEnd(scene, build, order.template !== undefined)

@@ -1,5 +1,6 @@
 import type { WireLeftover, WirePart } from '../../api/factory-wire.ts'
 import { Failure } from '../../base/failure.ts'
+import { didYouMean } from '../../schema/find-faults.ts'
 import { listKeys } from '../../schema/list-keys.ts'
 import { formatTable } from '../_table.ts'
 import { type DefineFactoryCommand, type FactoryFlags, subcommand, withFactory } from './_scene.ts'
@@ -18,14 +19,19 @@ export const definePlugins: DefineFactoryCommand = (factory, openCli) => {
         const parts = all.filter(
           (one) => name === undefined || [one.name, ...one.aliases].includes(name),
         )
-        if (parts.length === 0 && name !== undefined)
-          throw new Failure('PART_UNKNOWN', `no OS builder or cloud target is called ${name}`)
+        if (parts.length === 0 && name !== undefined) throw unknownPart(name, all)
         if (cli.json) return cli.print(JSON.stringify(parts))
         const rows = parts.map((one) => [one.type, one.name, one.aliases.join(' '), one.summary])
         cli.print(formatTable(['type', 'name', 'also', ''], rows))
         if (name !== undefined) for (const part of parts) cli.print(`\n${formatPart(part)}`)
       })
     })
+}
+
+function unknownPart(name: string, all: readonly WirePart[]): Failure {
+  const known = all.flatMap((one) => [one.name, ...one.aliases])
+  const message = `no OS builder or cloud target is called '${name}'${didYouMean(name, known)}`
+  return new Failure('PART_UNKNOWN', message)
 }
 
 /** What it takes, as tables. */

@@ -1,4 +1,4 @@
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import type { ImageClient } from '../../api/client.ts'
 import { asFileFailure, Failure, isFailure } from '../../base/failure.ts'
 import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
@@ -6,6 +6,7 @@ import { writeAll } from '../../bytes/sinks.ts'
 import type { ServiceFlags } from '../_image-service.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli } from '../cli.ts'
+import { checkOutput } from './_check-output.ts'
 import { type DefineImageCommand, subcommand, withService } from './_subcommand.ts'
 
 interface SaveFlags extends ServiceFlags {
@@ -47,18 +48,6 @@ export const defineSave: DefineImageCommand = (image, openCli) => {
         else cli.say(`${output}: ${size} bytes`)
       })
     })
-}
-
-/** Fails with USAGE when something is there that is not to be replaced, or cannot be. */
-async function checkOutput(path: string, force: boolean): Promise<void> {
-  const there = await stat(path).catch(() => undefined)
-  if (there === undefined) return
-  if (!there.isFile())
-    throw new Failure('USAGE', `${path} is no regular file`, {
-      fix: 'Write to standard output with --output -, and send that where you want it.',
-    })
-  if (!force)
-    throw new Failure('USAGE', `${path} is there already`, { fix: 'Say --force to replace it.' })
 }
 
 async function saveToStdout(

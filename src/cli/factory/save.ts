@@ -1,0 +1,73 @@
+import { open, rename, rm } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { Artifact } from '../../api/factory-client.ts'
+import { asFileFailure } from '../../base/failure.ts'
+import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
+import { writeAll } from '../../bytes/sinks.ts'
+import { openStdoutSink } from '../_stdout-sink.ts'
+import type { Cli } from '../cli.ts'
+import { checkOutput } from '../image/_check-output.ts'
+import { type DefineFactoryCommand, type FactoryFlags, subcommand, withFactory } from './_scene.ts'
+
+interface SaveFlags extends FactoryFlags {
+  readonly output?: string
+  readonly force?: boolean
+}
+
+const HELP = `
+A disk in the format of its target, an OVA, a box, an archive for containers: made while it is sent. Of a base image it is
+the raw disk. Every other format of the disk can be had by \`ingot image save\`.`
+
+/** `ingot factory save IMAGE`. */
+export const defineSave: DefineFactoryCommand = (factory, openCli) => {
+  subcommand(factory, 'save', 'save a factory image as its target wants it')
+    .argument('<image>', 'its id or name')
+    .option('-o, --output <path>', 'where; - for standard output; left out: as the file is called')
+    .option('--force', 'replace the file if there is one')
+    .addHelpText('after', HELP)
+    .action(async (name: string, { output, force = false, ...flags }: SaveFlags) => {
+      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+        const { id } = await client.find(name)
+        if (output !== undefined && output !== '-') await checkOutput(output, force)
+        const artifact = await client.artifact(id)
+        if (output === '-') return await saveToStdout(artifact, cli)
+        const path = output ?? basename(artifact.fileName ?? id) // never out of this directory
+        if (output === undefined) await checkOutput(path, force)
+        const size = await saveToFile(artifact, path, cli)
+        if (cli.json) cli.print(JSON.stringify({ id, path, size }))
+        else cli.say(`${path}: ${size} bytes`)
+      })
+    })
+}
+
+async function saveToStdout({ stream }: Artifact, { context }: Cli): Promise<void> {
+  const sink = openStdoutSink(context.signal)
+  for await (const chunk of stream) await sink.write(chunk)
+}
+
+/** Into a working file beside it, which takes its name when it is whole. */
+async function saveToFile(
+  { stream, length: total }: Artifact,
+  path: string,
+  { context }: Cli,
+): Promise<number> {
+  const working = workingPath(path, 'save')
+  try {
+    await removeLeftovers(path)
+    let done = 0
+    {
+      await using file = await open(working, 'w')
+      for await (const chunk of stream) {
+        await writeAll(file, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), done)
+        done += chunk.length
+        context.progress({ kind: 'bytes', name: 'save', done, ...(total && { total }) })
+      }
+      await file.sync()
+    }
+    await rename(working, path)
+    return done
+  } catch (error) {
+    await rm(working, { force: true })
+    throw asFileFailure(error, path)
+  }
+}

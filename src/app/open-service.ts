@@ -38,7 +38,7 @@ import type { FactoryHost } from './builtin-factory.ts'
 import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
 import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
-import { openConfiguredFactory } from './open-factory-parts.ts'
+import { noFactory } from './no-factory.ts'
 import { loadPlugins } from './plugins.ts'
 import { prepareViews } from './prepare-views.ts'
 import type { ServiceConfig } from './service-config.ts'
@@ -53,6 +53,8 @@ export interface ServiceOptions {
   readonly role: 'server' | 'command'
   /** What builds know of this host. Left out: nothing, and what is worth keeping stands in the data directory. */
   readonly host?: FactoryHost
+  /** Without image factory and recipe runs: for commands about images, which need not wait until all that is loaded. */
+  readonly withoutFactory?: boolean
   /** In place of what the configuration says; for tests. */
   readonly policy?: Policy
   readonly openAuthenticator?: (policy: Policy) => Authenticator
@@ -181,12 +183,11 @@ export async function openService(
   )
   const prepare = prepareViews({ content, stores }, context)
   const host = options.host ?? hostless(dataDir)
-  const { factory, recipeRuns } = await openConfiguredFactory(
-    config,
-    { ...ground, images, uploads, content },
-    { host, plugins, role },
-    context,
-  )
+  const factoryGround = { ...ground, images, uploads, content }
+  const { factory, recipeRuns } =
+    options.withoutFactory === true
+      ? noFactory()
+      : await openFactoryOf(config, factoryGround, { host, plugins, role }, context)
   opened.use(factory)
 
   opened.use(
@@ -225,6 +226,14 @@ export async function openService(
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }
+
+/** Most of the program is the factory's parts: loaded only where they are wanted. */
+async function openFactoryOf(...given: Parameters<OpenFactory>): ReturnType<OpenFactory> {
+  const { openConfiguredFactory } = await import('./open-factory-parts.ts')
+  return await openConfiguredFactory(...given)
+}
+
+type OpenFactory = typeof import('./open-factory-parts.ts').openConfiguredFactory
 
 /** A host of which nothing is known. */
 function hostless(dataDir: string): FactoryHost {

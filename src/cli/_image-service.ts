@@ -49,13 +49,16 @@ async function openAccess(flags: ServiceFlags, cli: Cli): Promise<ServiceAccess>
   const environment = flags.local ? {} : openstackFromEnvironment()
   const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
   if (flags.osCloud === undefined && names.every((name) => environment[name] === undefined))
-    return await openEmbedded(cli)
+    return await openEmbedded(cli, { withoutFactory: true })
   const { openCloudAccess } = await import('./_cloud-client.ts')
   return await openCloudAccess(flags.osCloud, environment, cli)
 }
 
 /** The embedded service in this process, to be spoken to over a socket file of its own. */
-export async function openEmbedded(cli: Cli): Promise<ServiceAccess> {
+export async function openEmbedded(
+  cli: Cli,
+  { withoutFactory = false }: { readonly withoutFactory?: boolean } = {},
+): Promise<ServiceAccess> {
   const [{ openService }, { createServer }] = await Promise.all([
     import('../app/open-service.ts'),
     import('../http/server.ts'),
@@ -67,7 +70,7 @@ export async function openEmbedded(cli: Cli): Promise<ServiceAccess> {
   // Whoever runs the command owns the directory: no token says more than that.
   const host = await readFactoryHost(cli)
   const service = opened.use(
-    await openService(withoutAuth(config), context, { role: 'command', host }),
+    await openService(withoutAuth(config), context, { role: 'command', host, withoutFactory }),
   )
   const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
   opened.defer(async () => await rm(directory, { recursive: true, force: true }))

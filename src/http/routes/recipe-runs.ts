@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { validatorMap } from '../../app/builtin.ts'
 import type { Service } from '../../app/service.ts'
 import { Failure } from '../../base/failure.ts'
 import type { StreamEvent } from '../../bytes/event-stream.ts'
-import { inspectTemplate } from '../../factory/parse-template.ts'
+import type { GivenTemplate } from '../../factory/factory.ts'
 import type { RecipeRun, RecipeRuns } from '../../factory/recipe-runs.ts'
 import type { RecipeFault } from '../../recipes/recipe.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
@@ -35,7 +34,6 @@ export function recipeRunRoutes(
   const { recipeRuns: runs, config } = service
   const door = openDoor(service)
   const requireRootPassword = config.factory.require_root_password
-  const validators = validatorMap()
 
   const answer = (visit: Visit, run: RecipeRun) =>
     sendJson(visit.reply.header('location', `${RUNS}/${run.id}`), 202, toWireRun(run))
@@ -45,7 +43,7 @@ export function recipeRunRoutes(
     { schema: { summary: 'whether a recipe or TDL has faults, and which', body: checkSchema } },
     door.allowed('factory_get', async (visit) => {
       const given = await readTemplate(visit)
-      const { template, faults } = inspectTemplate(given, { validators, requireRootPassword })
+      const { template, faults } = await inspect(given, requireRootPassword)
       const told = template && { kind: template.kind, name: template.name }
       const valid = template !== undefined
       return sendJson(visit.reply, 200, { valid, ...told, faults: faults.map(toWireFault) })
@@ -116,6 +114,15 @@ export function recipeRunRoutes(
       return sendNothing(visit.reply)
     }),
   )
+}
+
+/** What reads templates is loaded with the first one: it is much, and a service for images alone never wants it. */
+async function inspect(given: GivenTemplate, requireRootPassword: boolean) {
+  const [{ inspectTemplate }, { validatorMap }] = await Promise.all([
+    import('../../factory/parse-template.ts'),
+    import('../../app/builtin.ts'),
+  ])
+  return inspectTemplate(given, { validators: validatorMap(), requireRootPassword })
 }
 
 /** One of another project is not there. Fails with TASK_NOT_FOUND. */

@@ -16,6 +16,9 @@ const CONTROLS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g
 // oxlint-disable-next-line no-control-regex -- control characters are what is taken out
 const OPEN_ESCAPE = /\x1b(?:\[[0-?]*[ -/]*|[()#]|\][^\x07\x1b]{0,200})?$/
 
+/** The line with which GNU screen, below debian-installer, tells the time every minute. */
+const CLOCK = /^\s*\[[^\n]{3,150}\]\[[^\n\]]{1,30}\d?\d:\d\d \]\s*$/
+
 const MAX_LINE = 1000
 const MAX_BURST = 8192
 const MAX_TAIL = 400
@@ -35,11 +38,16 @@ export class ConsoleText {
   #held = ''
   #line = ''
   #burst = ''
+  /** What a clock is printed after, in a pause. */
+  #beforeClock = ''
   #lastAtMs = 0
 
   /** Lines that these bytes complete, empty ones left out. A silence of `gapMs` before them begins a burst. */
   push(chunk: Uint8Array, atMs: number, gapMs = 2000): string[] {
-    if (atMs - this.#lastAtMs >= gapMs) this.#burst = ''
+    if (atMs - this.#lastAtMs >= gapMs) {
+      this.#beforeClock = this.burst
+      this.#burst = ''
+    }
     this.#lastAtMs = atMs
     const raw = this.#held + this.#decoder.decode(chunk, { stream: true })
     this.#held = OPEN_ESCAPE.exec(raw)?.[0] ?? ''
@@ -53,9 +61,14 @@ export class ConsoleText {
     return lines
   }
 
-  /** What was printed last without a pause: a dialog, a prompt. */
+  /** What was printed last without a pause: a dialog, a prompt. That a clock goes on changes nothing of it. */
   get burst(): string {
-    return this.#burst
+    return this.isClock ? this.#beforeClock : this.#burst
+  }
+
+  /** Whether nothing but a clock has been printed since the last pause. */
+  get isClock(): boolean {
+    return CLOCK.test(this.#burst)
   }
 
   /** The last lines, the unfinished one too. */

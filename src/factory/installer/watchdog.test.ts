@@ -43,6 +43,18 @@ test('a dialog that is drawn and then left alone is told within seconds', () => 
   assert.equal(atMs, 25_000)
 })
 
+/** As GNU screen draws it below debian-installer, every minute. */
+const CLOCK =
+  '\x1b[H\x1b[32m[           \x1b[31m (\x1b[37m1*installer\x1b[31m)\x1b[37m  2 shell  4- log           \x1b[32m][\x1b[34m Nov 22 \x1b[37m 9:56 \x1b[32m]\x1b[19;68H'
+
+test('a clock that goes on hides no dialog, and is no sign of life', () => {
+  const dialog = '\x1b[2JContinue without a default route?\x1b[9;7H<Go Back>  <Yes>  <No>'
+  const asked = giveUp(follow({ 20_000: dialog, 23_000: CLOCK }), 24_000)
+  assert.deepEqual([asked.reason, asked.atMs], ['prompt', 25_000])
+  const silent = follow({ 1000: 'Loading additional components', 60_000: CLOCK, 120_000: CLOCK })
+  assert.deepEqual(giveUp(silent, 120_000).reason, 'inactivity')
+})
+
 for (const [what, text, cause] of [
   [
     'debian-installer on a serial line',

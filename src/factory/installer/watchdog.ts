@@ -76,8 +76,8 @@ export class Watchdog {
 
   /** What the guest printed. */
   print(chunk: Uint8Array, atMs: number): void {
-    this.#lastAtMs.console = atMs
     for (const line of this.#console.push(chunk, atMs)) this.#read(line, atMs)
+    if (!this.#console.isClock) this.#lastAtMs.console = atMs
   }
 
   /** The guest asked for a file; `found`: it got it. */

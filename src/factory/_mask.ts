@@ -43,10 +43,14 @@ export class Mask {
   /** Where the end of a piece begins with which a secret may begin that goes on in the next one. */
   openEnd(text: string): number {
     const index = this.#indexed()
-    const whole = this.#matches(text)
-    for (let at = Math.max(0, text.length - index.longest + 1); at < text.length; at++) {
-      if (whole.some(([start, end]) => start < at && at < end)) continue
-      if (index.goesOn(text.slice(at))) return at
+    const { longest } = index
+    // What ends before the last `longest` characters has no say in it.
+    const from = Math.max(0, text.length - 2 * longest)
+    const end = text.slice(from)
+    const whole = this.#matches(end)
+    for (let at = Math.max(0, end.length - longest + 1); at < end.length; at++) {
+      if (whole.some(([start, stop]) => start < at && at < stop)) continue
+      if (index.goesOn(end.slice(at))) return from + at
     }
     return text.length
   }

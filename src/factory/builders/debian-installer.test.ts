@@ -59,7 +59,6 @@ test(
       disk_bus: 'sd',
       network: 'isolated',
       cpus: 1, // it does one thing at a time
-      kernelparam: 'ipv6.disable=1', // there is nobody who would answer
       generate_icicle: false,
       clean: false,
     } as const

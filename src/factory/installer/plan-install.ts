@@ -80,9 +80,10 @@ export function planInstallation({ template, options, authorizedKey }: PlanOrder
   const place = (hash: string, clear: string, at: string) =>
     placeAnswer(system, os, answerWith(hash, clear), options.answer_via, at)
   const answer = place(passwordHash, password, token)
-  // QEMU names no name server to a guest that reaches nobody, and debian-installer asks for one then.
+  // QEMU names no name server to a guest that reaches nobody, and debian-installer asks for one then. This one refuses
+  // at once what others would let time out.
   const isAlone = options.network === 'isolated' && system.answer === 'preseed'
-  const nameServer = isAlone ? 'netcfg/get_nameservers=10.0.2.3' : null
+  const nameServer = isAlone ? 'netcfg/get_nameservers=127.0.0.1' : null
   const words = [nameServer, install.kernelParameters, options.kernelparam].flatMap((line) =>
     (line ?? '').split(/\s+/).filter(Boolean),
   )

@@ -1,9 +1,9 @@
 /**
  * The factory behind its REST API: chains of base, target and provider image of the mock parts, ordered by template by several
- * clients at once, and followed to their end. Told are images a second, the time of an order, and what the server's memory does meanwhile: it may not grow with their
- * number.
+ * clients at once, and followed to their end. Told are images a second (of each of some runs on one server, and their
+ * median), the time of an order, and what the server's memory does meanwhile: it may not grow with their number.
  *
- *     node bench/factory.ts [--images N] [--clients N] [--base]
+ *     node bench/factory.ts [--images N] [--runs N] [--clients N] [--base]
  *
  * `--base`: base images only, each of which has a body of its own to be stored.
  */
@@ -23,12 +23,15 @@ const MAX_GROWTH = 64 * 1024 * 1024
 const { values } = parseArgs({
   options: {
     images: { type: 'string', default: '1000' },
+    runs: { type: 'string', default: '3' },
     clients: { type: 'string', default: '32' },
     base: { type: 'boolean', default: false },
   },
 })
 const stages = values.base ? 1 : 3
+const runs = Number(values.runs)
 const orders = Math.ceil(Number(values.images) / stages)
+const images = orders * stages * runs
 
 await using place = await openPlace()
 const config = {
@@ -61,44 +64,60 @@ const order = values.base
   ? { type: 'base', template: TDL }
   : { type: 'provider', target: 'mock', provider: 'bench', template: TDL }
 const orderMs: number[] = []
-const memory: number[] = []
+/** Resident bytes of the server after so many images. */
+const memory: { after: number; size: number }[] = []
+const LOOKS = 12
 let ordered = 0
+let ended = 0
 
-/** Orders, and follows each to its end, until all are ordered. */
-async function client(): Promise<void> {
-  while (ordered < orders) {
+/** Orders, and follows each to its end, until so many are ordered. */
+async function client(until: number): Promise<void> {
+  while (ordered < until) {
     ordered += 1
-    if (ordered % Math.ceil(orders / 12) === 0) memory.push(serverMemory())
     const from = performance.now()
     const { id } = JSON.parse(await ask('POST', '/ingot/v1/builds', order)) as { id: string }
     orderMs.push(performance.now() - from)
     const events = await ask('GET', `/ingot/v1/builds/${id}/events`)
     if (!events.includes('"status":"COMPLETE"')) throw new Error(`${id} did not become COMPLETE`)
+    ended += 1
+    if (ended % Math.ceil((orders * runs) / LOOKS) === 0)
+      memory.push({ after: ended * stages, size: serverMemory() })
   }
+}
+
+/** Images a second. */
+async function run(number: number): Promise<number> {
+  const from = performance.now()
+  await Promise.all(Array.from({ length: Number(values.clients) }, () => client(orders * number)))
+  return (orders * stages) / ((performance.now() - from) / 1000)
 }
 
 const before = serverMemory()
 const cpuBefore = serverCpuS()
-const from = performance.now()
-await Promise.all(Array.from({ length: Number(values.clients) }, client))
-const seconds = (performance.now() - from) / 1000
+const speeds: number[] = []
+for (let number = 1; number <= runs; number++) speeds.push(await run(number))
 agent.destroy()
 
-const perSecond = (orders * stages) / seconds
-const third = memory[Math.floor(memory.length / 3)] ?? before
+const perSecond = medianOf(speeds)
+const third = memory[Math.floor(memory.length / 3)]?.size ?? before
 const growth = serverMemory() - third
-const cpuMs = ((serverCpuS() - cpuBefore) / (orders * stages)) * 1000
-const median = orderMs.toSorted((a, b) => a - b)[Math.floor(orderMs.length / 2)] ?? 0
+const cpuMs = ((serverCpuS() - cpuBefore) / images) * 1000
 const rows = [
-  ['images', String(orders * stages)],
-  ['images a second', perSecond.toFixed(0)],
+  ['images', String(images)],
+  ['images a second, median', perSecond.toFixed(0)],
+  ['of each run', speeds.map((speed) => speed.toFixed(0)).join(', ')],
   ['processor time of the server for one', `${cpuMs.toFixed(1)} ms`],
-  ['an order, median', `${median.toFixed(1)} ms`],
+  ['an order, median', `${medianOf(orderMs).toFixed(1)} ms`],
   ['memory of the server before', formatSize(before)],
-  ['after a third, and at the end', `${formatSize(third)}, ${formatSize(third + growth)}`],
+  ...memory.map(({ after, size }) => [`after ${after} images`, formatSize(size)]),
+  ['growth from the first third to the end', formatSize(Math.max(0, growth))],
 ]
 process.stdout.write(`${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}\n`)
 if (perSecond < MIN_PER_SECOND || growth > MAX_GROWTH) process.exitCode = 1
+
+function medianOf(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+}
 
 /** Resident bytes of the server's process. */
 function serverMemory(): number {

@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { makeCpio } from '../factory/installer/cpio.ts'
 
 /** Drivers of virtio disks and cards, each after what it needs. */
-const MODULES = [
+export const DISK_AND_NETWORK = [
   'net/core/failover',
   'drivers/net/net_failover',
   'drivers/virtio/virtio_ring',
@@ -29,7 +29,7 @@ export PATH=/bin
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 exec </dev/console >/dev/console 2>&1
-for module in ${MODULES.map((module) => module.replace(/.*\//, '')).join(' ')}; do insmod /lib/$module.ko; done
+for module in ${DISK_AND_NETWORK.map((module) => module.replace(/.*\//, '')).join(' ')}; do insmod /lib/$module.ko; done
 word() { tr ' ' '\\n' </proc/cmdline | sed -n "s#^$1=##p" | head -n 1; }
 echo 'stub installer: started'
 case "$(word stub)" in
@@ -57,8 +57,8 @@ poweroff -f
 const COMMANDS =
   'sh mount insmod tr sed head echo printf sleep dd ifconfig wget poweroff wc cat uname'.split(' ')
 
-/** The newest kernel of this host, and its modules. Undefined: there is none with what the stub needs. */
-function findKernel(): { path: string; modules: string } | undefined {
+/** The newest kernel of this host, and its modules. Undefined: there is none that is made for guests. */
+export function findGuestKernel(): { path: string; modules: string } | undefined {
   const names = readdirSync('/boot').filter((name) => /^vmlinuz-.*-cloud-amd64$/.test(name))
   const version = names.toSorted().at(-1)?.replace('vmlinuz-', '')
   if (version === undefined) return undefined
@@ -69,14 +69,14 @@ export const BUSYBOX = '/bin/busybox'
 
 /** Kernel and initial root, as an install tree has them. Undefined where the host has no kernel for guests. */
 export function makeStubInstaller(): { kernel: Uint8Array; initrd: Uint8Array } | undefined {
-  const kernel = findKernel()
+  const kernel = findGuestKernel()
   if (kernel === undefined) return undefined
   const initrd = makeCpio([
     { path: 'init', content: Buffer.from(INIT), mode: 0o755 },
     { path: 'bin/busybox', content: readFileSync(BUSYBOX), mode: 0o755 },
     ...COMMANDS.map((name) => ({ path: `bin/${name}`, linkTo: 'busybox' })),
     ...['proc/.keep', 'dev/.keep', 'tmp/.keep'].map((path) => ({ path, content: Buffer.alloc(0) })),
-    ...MODULES.map((module) => ({
+    ...DISK_AND_NETWORK.map((module) => ({
       path: `lib/${module.replace(/.*\//, '')}.ko`,
       content: readFileSync(`${kernel.modules}/${module}.ko`),
     })),

@@ -1,6 +1,6 @@
 /**
  * Makes what is made from the code: the reference in docs/recipes.md, tables in docs/formats.md, docs/http.md,
- * docs/installer.md, docs/operating.md and docs/targets.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
+ * docs/installer.md, docs/operating.md, docs/factory.md and docs/targets.md, docs/failures.md, and schema/recipe.schema.json. `make docs` runs it; test/docs.test.ts compares.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -15,6 +15,7 @@ import { recipeJsonSchema } from '../src/recipes/json-schema.ts'
 import { argumentSchema, stepSchema } from '../src/recipes/recipe-schema.ts'
 import type { Validator } from '../src/recipes/validator.ts'
 import { listKeys, nameShape } from '../src/schema/list-keys.ts'
+import { makeBuilders, makeTargets } from './_factory-docs.ts'
 import { keyTable, toTable } from './_markdown.ts'
 import {
   makeImportMethods,
@@ -25,7 +26,6 @@ import {
   makeSettings,
   makeStores,
 } from './_service-docs.ts'
-import { makeTargets } from './_target-docs.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
@@ -58,6 +58,7 @@ export async function makeDocs(): Promise<Map<string, string>> {
       'docs/installer.md',
       withParts('docs/installer.md', { parameters: keyTable(installerOptions) }),
     ],
+    ['docs/factory.md', withParts('docs/factory.md', makeBuilders())],
     ['docs/targets.md', withParts('docs/targets.md', makeTargets())],
     ['docs/failures.md', makeFailures()],
     [

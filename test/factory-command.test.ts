@@ -101,6 +101,27 @@ describe('ingot factory, embedded', () => {
     assert.equal(existsSync(temp('none.raw')), false)
   })
 
+  it('takes a name for what a stage is made of, whatever else is called so', async () => {
+    const base = ['factory', 'base', temp('mock.tdl'), '--json']
+    const { id } = JSON.parse((await ingot(...base)).stdout)
+    const made: { parent_id: string; id: string }[] = []
+    for (const words of [['target', 'mock'], ['target', 'mock'], ['provider', 'mock', 'x']]) {
+      const { code, stdout, stderr } = await ingot('factory', ...words, '--id', 'golden', '--json')
+      assert.equal(code, 0, stderr)
+      made.push(JSON.parse(stdout))
+    }
+    assert.deepEqual(
+      made.map((one) => one.parent_id),
+      [id, id, made[1]?.id],
+    )
+    const words = ['provider', 'openstack', 'nowhere', '--template', temp('mock.tdl')]
+    const nowhere = await ingot('factory', ...words)
+    assert.deepEqual(
+      [nowhere.code, /no provider 'nowhere' of target openstack/.test(nowhere.stderr)],
+      [2, true],
+    )
+  })
+
   it('says so when there is nothing in a log', async () => {
     const words = ['--template', temp('mock.tdl'), '--no-follow', '--json']
     const { stdout } = await ingot('factory', 'target', 'mock', ...words)

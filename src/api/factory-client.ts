@@ -45,8 +45,8 @@ export interface FactoryClient extends AsyncDisposable {
   /** All builds that a query (`type`, `status`, `target`, `name`, …) finds, newest first, page after page. */
   list(query?: Readonly<Record<string, string>>): AsyncGenerator<WireBuild>
   show(id: string): Promise<WireBuild>
-  /** By id, else the newest of the name. Fails with BUILD_NOT_FOUND. */
-  find(idOrName: string): Promise<WireBuild>
+  /** By id, else the newest of the name, first among those that `preferred` finds. Fails with BUILD_NOT_FOUND. */
+  find(idOrName: string, preferred?: Readonly<Record<string, string>>): Promise<WireBuild>
   /** From an entry of its log on, until it has ended; a connection that breaks is made again. Fails with BUILD_NOT_FOUND. */
   follow(id: string, after?: number): AsyncGenerator<BuildEvent>
   log(id: string, after?: number): AsyncGenerator<WireLogEntry>
@@ -111,9 +111,10 @@ export function openFactoryClient(options: ClientOptions, context: Context): Fac
       const answer = await readAll(await send({ method: 'POST', path, headers, data }))
       return JSON.parse(answer.toString()) as WireBuild
     },
-    find: async (idOrName) => {
+    find: async (idOrName, preferred) => {
       if (UUID.test(idOrName)) return await show(idOrName)
-      for await (const build of list({ name: idOrName, limit: '1' })) return build
+      for (const query of [...(preferred === undefined ? [] : [preferred]), {}])
+        for await (const build of list({ ...query, name: idOrName, limit: '1' })) return build
       throw new Failure('BUILD_NOT_FOUND', `no factory image ${idOrName}`)
     },
     follow: (id, after = 0) => followEvents((from) => openEvents(id, from), after, context.signal),

@@ -4,7 +4,7 @@ import { Type } from '../schema/type.ts'
 import { chooseBuilder } from './_choose-builder.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, announce, type Ground, offerAll } from './_ground.ts'
-import { makeProvider, namedProvider, parseGiven } from './_providers.ts'
+import { demandKnown, makeProvider, namedProvider, parseGiven } from './_providers.ts'
 import { TEMPLATE_FILES } from './_records.ts'
 import { namesOf, type Secrets } from './_secrets.ts'
 import { newRow } from './_new-row.ts'
@@ -54,12 +54,17 @@ export async function orderProvider(ground: Ground, order: ProviderOrder): Promi
   const target = ground.list.target(order.target)
   const given = parseGiven({ credentials: order.credentials })
   const { name: provider, definition } = namedProvider(target, order)
-  makeProvider(ground, target, provider, { definition, credentials: given.credentials })
+  const { credentials } = given
+  makeProvider(ground, target, provider, { definition, credentials })
+  demandKnown(ground, target, provider, { definition, credentials })
   const { stages, parent, name } = await stagesBefore(ground, order, order.targetId, 'target')
   if (parent !== undefined && parent.target !== target.name)
     throw new Failure(
       'REQUEST_INVALID',
-      `${parent.type} image ${parent.id} is not of target ${target.name} but ${parent.target ?? 'a base'}`,
+      `wanted a target image for ${target.name}, found ${parent.id}, a ${parent.type} image${parent.target === null ? '' : ` for ${parent.target}`}`,
+      {
+        fix: `Make one: \`ingot factory target ${target.name} --id IMAGE\`, or order by a template.`,
+      },
     )
   if (parent === undefined) stages.push(targetStage(target, order, name))
   const secretKeys = secretParameters([target.provider?.options ?? {}], definition ?? {})

@@ -1,5 +1,7 @@
 /** The provider of an image: what came with the order, or stands in the configuration. */
 import { Failure } from '../base/failure.ts'
+import { didYouMean } from '../schema/find-faults.ts'
+import { listKeys } from '../schema/list-keys.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import type { Secrets } from './_secrets.ts'
@@ -57,6 +59,32 @@ export function makeProvider(
   const secrets = takeOptions(schemas.credentials, credentials)
   checkOptions(schemas.credentials, secrets, `credentials of provider ${name}`)
   return { name, options, credentials: secrets, isConfigured: trusted !== undefined }
+}
+
+/**
+ * Fails with REQUEST_INVALID for the name of a provider that the configuration does not know, if nothing came with it:
+ * better now than when all has been built. Targets that ask for nothing, know all names.
+ */
+export function demandKnown(
+  { settings, list }: Pick<Ground, 'settings' | 'list'>,
+  target: CloudTarget,
+  name: string,
+  given: { readonly definition?: unknown; readonly credentials?: unknown },
+): void {
+  const { options, credentials } = target.provider ?? {}
+  const asksNothing = ![options, credentials].some(
+    (schema) => schema && listKeys(schema).length > 0,
+  )
+  const isGiven = given.definition !== undefined || given.credentials !== undefined
+  if (asksNothing || isGiven || Object.hasOwn(settings.providers, name)) return
+  const known = Object.entries(settings.providers)
+    .filter(([, one]) => list.target(one.target) === target)
+    .map(([one]) => one)
+  throw new Failure(
+    'REQUEST_INVALID',
+    `the configuration has no provider '${name}' of target ${target.name}${didYouMean(name, known)}`,
+    { fix: 'Name one of factory.providers, or say where it is by its definition and credentials.' },
+  )
 }
 
 /** The provider of a record, with what is kept of its secrets, or was given just now. */

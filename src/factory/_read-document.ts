@@ -2,7 +2,7 @@ import type { Records } from './_records.ts'
 import type { DocumentKind } from './factory-image.ts'
 
 /** They say what is in a body; an image that shares its parent's body has them of it. */
-const OF_BODY: readonly DocumentKind[] = ['icicle', 'sbom']
+const OF_BODY: readonly DocumentKind[] = ['icicle', 'sbom', 'manifest']
 const MAX_DEPTH = 20
 
 /** Fails with BUILD_NOT_FOUND. */

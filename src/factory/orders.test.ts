@@ -138,6 +138,10 @@ describe('an order', () => {
       factory.orderTarget({ ...baseOrder(), target: 'strikt' }),
       /did you mean 'strict'/,
     )
+    await assert.rejects(
+      factory.orderProvider(providerOrder({ provider: 'configurde' })),
+      /endpoint|no provider 'configurde' .*did you mean 'configured'/,
+    )
   })
 
   it('tells unknown parameters in the log if that is wanted', async () => {

@@ -92,7 +92,7 @@ function collect(
 /** Where the fault is, without the text around it. */
 function placeOf(message: string): string {
   const [, line, column] = /line:?\s*(\d+).*?col(?:umn)?:?\s*(\d+)/i.exec(message) ?? []
-  return line === undefined ? 'somewhere' : `line ${line}, column ${column}`
+  return line === undefined ? 'it ends too soon' : `line ${line}, column ${column}`
 }
 
 function refused(what: string, why: string): Failure {

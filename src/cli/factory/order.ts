@@ -47,7 +47,7 @@ export const defineTarget: DefineFactoryCommand = (factory, openCli) => {
     .argument('<target>', 'the kind of cloud; see `ingot factory plugins`')
     .action(async (target: string, flags: StageFlags) => {
       await withFactory(factory, openCli, flags, async (scene) => {
-        const made = await madeOf(scene, flags)
+        const made = await madeOf(scene, flags, { type: 'base' })
         await placeOrder(scene, { type: 'target', target, ...made }, flags)
       })
     })
@@ -69,7 +69,7 @@ export const defineProvider: DefineFactoryCommand = (factory, openCli) => {
           provider,
           ...(definition !== undefined && { definition: await readText(definition) }),
           ...(credentials !== undefined && { credentials: await readText(credentials) }),
-          ...(await madeOf(scene, flags)),
+          ...(await madeOf(scene, flags, { type: 'target', target })),
         }
         await placeOrder(scene, order, flags)
       })
@@ -89,15 +89,16 @@ function addStageOptions(command: Command): Command {
     .option('--template <file>', 'or the template; what it is made of is built first')
 }
 
-/** Fails with USAGE unless one of the two was said. */
+/** A name means what this stage is made of, where there is such an image. Fails with USAGE unless one of the two was said. */
 async function madeOf(
   { client }: Scene,
   { id, template }: StageFlags,
+  preferred: Readonly<Record<string, string>>,
 ): Promise<Pick<WireOrder, 'parent_id' | 'template' | 'files'>> {
   if ((id === undefined) === (template === undefined))
     throw new Failure('USAGE', 'wanted --id IMAGE or --template FILE, one of them')
   if (template !== undefined) return await readTemplate(template)
-  return { parent_id: (await client.find(id ?? '')).id }
+  return { parent_id: (await client.find(id ?? '', preferred)).id }
 }
 
 async function placeOrder(scene: Scene, order: WireOrder, flags: OrderFlags): Promise<void> {

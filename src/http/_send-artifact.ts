@@ -4,7 +4,7 @@ import type { Artifact } from '../factory/cloud-target.ts'
 import { toDisposition } from './_disposition.ts'
 import type { BuildVisit } from './_factory-door.ts'
 import type { DownloadMemory } from './_download-memory.ts'
-import { Leaving } from './_leaving.ts'
+import { Leaving, waitWithClient, waitWithClientForEach } from './_leaving.ts'
 import { sendView } from './send-view.ts'
 
 /**
@@ -14,7 +14,10 @@ import { sendView } from './send-view.ts'
  */
 export async function sendArtifact(visit: BuildVisit, memory: DownloadMemory): Promise<unknown> {
   const { service, image, reply } = visit
-  await using artifact = await service.factory.openArtifact(image.id)
+  await using artifact = await waitWithClient(
+    visit.request.raw,
+    service.factory.openArtifact(image.id),
+  )
   for (const [name, value] of Object.entries(reply.getHeaders()))
     if (value !== undefined) reply.raw.setHeader(name, value)
   try {
@@ -59,7 +62,9 @@ async function sendStream({ request, reply }: BuildVisit, artifact: Artifact): P
     ...(size !== undefined && { 'content-length': size }),
   }
   if (request.method === 'HEAD') return void raw.writeHead(200, head).end()
-  const chunks = artifact.stream(leaving.gone)[Symbol.asyncIterator]()
+  // an archive is made first, and told by its digest: that may take minutes
+  const made = waitWithClientForEach(request.raw, artifact.stream(leaving.gone))
+  const chunks = made[Symbol.asyncIterator]()
   const first = await chunks.next()
   raw.writeHead(200, head)
   const all = async function* () {

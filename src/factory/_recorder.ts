@@ -5,10 +5,11 @@
 import type { Database, Tx } from '../database/database.ts'
 import type { Lease } from '../tasks/task.ts'
 import { type ImageRow, toImage } from './_factory-tables.ts'
-import type { NewEntry } from './_log-table.ts'
 import type { Mask } from './_mask.ts'
+import { PendingLog, type TakenEntries } from './_pending-log.ts'
+import { plainText } from './_plain-text.ts'
 import type { Records, RowChange } from './_records.ts'
-import type { BuildLog, LogKind } from './build-log.ts'
+import type { BuildLog } from './build-log.ts'
 import type { DocumentKind, FactoryImage, JsonObject } from './factory-image.ts'
 
 export interface RecorderParts {
@@ -28,30 +29,20 @@ export interface RecorderParts {
 interface Taken {
   readonly change: RowChange
   readonly documents: ReadonlyMap<DocumentKind, Uint8Array>
-  readonly entries: readonly NewEntry[]
-  readonly lost: number
-  /** Characters of `entries`. */
-  readonly size: number
+  readonly log: TakenEntries
 }
 
 const SOON_MS = 250
-/** Bytes of an entry; of what waits to be written at once; of what waits at all. */
-const ENTRY = 32 * 1024
+/** Characters of log that are written at once. */
 const MUCH = 512 * 1024
-const TOO_MUCH = 4 * 1024 * 1024
 
 export class Recorder {
   readonly log: BuildLog
   readonly #parts: RecorderParts
-  readonly #decoder = new TextDecoder()
+  readonly #pending: PendingLog
   #row: ImageRow
   #change: RowChange = {}
   #documents = new Map<DocumentKind, Uint8Array>()
-  #entries: NewEntry[] = []
-  #waiting = 0
-  #lost = 0
-  /** By kind: the end of what came, with which a secret may begin. */
-  readonly #held = new Map<LogKind, string>()
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   #writing: Promise<void> = Promise.resolve()
@@ -59,15 +50,8 @@ export class Recorder {
   constructor(row: ImageRow, parts: RecorderParts) {
     this.#row = row
     this.#parts = parts
-    this.log = {
-      event: (text) => this.#tell('event', text),
-      output: (piece) => this.#tell('output', piece),
-      console: (piece) =>
-        this.#tell(
-          'console',
-          typeof piece === 'string' ? piece : this.#decoder.decode(piece, { stream: true }),
-        ),
-    }
+    this.#pending = new PendingLog(parts.mask, parts.now, () => this.#soon())
+    this.log = this.#pending.log
   }
 
   get row(): ImageRow {
@@ -83,8 +67,8 @@ export class Recorder {
     if (this.#isClosed) return
     const { mask, onStatus } = this.#parts
     const shown: RowChange = { ...change }
-    if (change.activity !== undefined) shown.activity = plain(mask.apply(change.activity))
-    if (typeof change.error === 'string') shown.error = plain(mask.apply(change.error))
+    if (change.activity !== undefined) shown.activity = plainText(mask.apply(change.activity))
+    if (typeof change.error === 'string') shown.error = plainText(mask.apply(change.error))
     const isNews = change.status !== undefined && change.status !== this.#row.status
     this.#row = { ...this.#row, ...shown }
     this.#change = { ...this.#change, ...shown }
@@ -117,7 +101,7 @@ export class Recorder {
     clearTimeout(this.#timer)
     await this.#writing
     clearTimeout(this.#timer)
-    this.#release()
+    this.#pending.release()
     const { database, onStatus, onWritten } = this.#parts
     const taken = this.#taken()
     const change = { ...taken.change, ...last }
@@ -138,9 +122,10 @@ export class Recorder {
   /** Writes what can be written still. */
   async close(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#release()
+    this.#pending.release()
     await this.write().catch((error: unknown) => this.#parts.onError(error))
-    this.#isClosed = true // work that was left behind has nothing to say any more
+    this.#isClosed = true
+    this.#pending.close() // work that was left behind has nothing to say any more
     clearTimeout(this.#timer)
   }
 
@@ -163,80 +148,32 @@ export class Recorder {
   }
 
   #isDirty(): boolean {
-    return (
-      this.#entries.length > 0 ||
-      this.#lost > 0 ||
-      this.#documents.size > 0 ||
-      Object.keys(this.#change).length > 0
-    )
+    const isSilent = this.#pending.isEmpty && this.#documents.size === 0
+    return !isSilent || Object.keys(this.#change).length > 0
   }
 
   /** What waits; from now on it does not. */
   #taken(): Taken {
-    const taken = {
-      change: this.#change,
-      documents: this.#documents,
-      entries: this.#entries,
-      lost: this.#lost,
-      size: this.#waiting,
-    }
+    const taken = { change: this.#change, documents: this.#documents, log: this.#pending.take() }
     this.#change = {}
     this.#documents = new Map()
-    this.#entries = []
-    this.#lost = 0
-    this.#waiting = 0
     return taken
   }
 
-  #putBack(taken: Taken): void {
-    this.#change = { ...taken.change, ...this.#change }
-    this.#documents = new Map([...taken.documents, ...this.#documents])
-    this.#entries = [...taken.entries, ...this.#entries]
-    this.#lost += taken.lost
-    this.#waiting += taken.size
+  #putBack({ change, documents, log }: Taken): void {
+    this.#change = { ...change, ...this.#change }
+    this.#documents = new Map([...documents, ...this.#documents])
+    this.#pending.putBack(log)
   }
 
-  async #writeIn(
-    tx: Tx,
-    { change, documents, entries, lost }: Omit<Taken, 'size'>,
-  ): Promise<ImageRow> {
+  async #writeIn(tx: Tx, { change, documents, log }: Taken): Promise<ImageRow> {
     const { records } = this.#parts
     await records.writeDocuments(tx, this.#row.id, documents)
-    return await records.change(tx, this.#row.id, change, { entries, lost })
-  }
-
-  #tell(kind: LogKind, text: string): void {
-    const held = (this.#held.get(kind) ?? '') + plain(text)
-    // An event is whole; of a stream the end may be the beginning of a secret.
-    const open = kind === 'event' ? held.length : this.#parts.mask.openEnd(held)
-    this.#held.set(kind, held.slice(open))
-    this.#add(kind, this.#parts.mask.apply(held.slice(0, open)))
-  }
-
-  #release(): void {
-    for (const [kind, text] of this.#held) this.#add(kind, this.#parts.mask.apply(text))
-    this.#held.clear()
-  }
-
-  #add(kind: LogKind, text: string): void {
-    if (text === '' || this.#isClosed) return
-    if (this.#waiting + text.length > TOO_MUCH) {
-      this.#lost += Buffer.byteLength(text)
-      return
-    }
-    const at = this.#parts.now()
-    this.#waiting += text.length
-    const last = this.#entries.at(-1)
-    if (last && kind !== 'event' && last.kind === kind && last.text.length + text.length <= ENTRY)
-      this.#entries[this.#entries.length - 1] = { ...last, text: last.text + text }
-    else
-      for (let from = 0; from < text.length; from += ENTRY)
-        this.#entries.push({ at, kind, text: text.slice(from, from + ENTRY).toWellFormed() })
-    this.#soon()
+    return await records.change(tx, this.#row.id, change, log)
   }
 
   #soon(): void {
-    const ms = this.#waiting > MUCH ? 0 : SOON_MS
+    const ms = this.#pending.size > MUCH ? 0 : SOON_MS
     if (this.#timer !== undefined && ms > 0) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
@@ -244,9 +181,4 @@ export class Recorder {
     }, ms)
     this.#timer.unref()
   }
-}
-
-/** As every database keeps text. */
-function plain(text: string): string {
-  return text.replaceAll('\0', '␀').toWellFormed()
 }

@@ -4,9 +4,10 @@
  */
 import type { Database, Tx } from '../../database/database.ts'
 import type { Lease } from '../../tasks/task.ts'
-import { appendLog, type NewEntry } from '../_log-table.ts'
+import { appendLog } from '../_log-table.ts'
 import type { Mask } from '../_mask.ts'
-import type { BuildLog, LogKind } from '../build-log.ts'
+import { PendingLog } from '../_pending-log.ts'
+import type { BuildLog } from '../build-log.ts'
 import type { RunChange, RunTable } from './_run-table.ts'
 
 export interface RecorderParts {
@@ -23,29 +24,21 @@ export interface RecorderParts {
 }
 
 const SOON_MS = 250
-/** Characters of an entry, and of all that waits to be written; what is more is lost. */
-const ENTRY = 32 * 1024
-const TOO_MUCH = 4 * 1024 * 1024
 
 export class RunRecorder {
   readonly log: BuildLog
   readonly #id: string
   readonly #parts: RecorderParts
+  readonly #pending: PendingLog
   #change: RunChange = {}
-  #entries: NewEntry[] = []
-  #waiting = 0
-  #lost = 0
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
   constructor(id: string, parts: RecorderParts) {
     this.#id = id
     this.#parts = parts
-    this.log = {
-      event: (text) => this.#tell('event', text),
-      output: (text) => this.#tell('output', text),
-      console: (piece) => this.#tell('console', Buffer.from(piece as string).toString()),
-    }
+    this.#pending = new PendingLog(parts.mask, parts.now, () => this.#soon())
+    this.log = this.#pending.log
   }
 
   /** Of texts secrets are masked. */
@@ -71,54 +64,33 @@ export class RunRecorder {
     clearTimeout(this.#timer)
     await this.#writing
     clearTimeout(this.#timer)
+    this.#pending.release()
   }
 
   async #write(work?: (tx: Tx) => Promise<void>): Promise<void> {
     const { database, table, lease, maxLogSize, now, onWritten } = this.#parts
-    const [change, entries, lost] = [this.#change, this.#entries, this.#lost]
+    const change = this.#change
+    const taken = this.#pending.take()
     this.#change = {}
-    this.#entries = []
-    this.#waiting = 0
-    this.#lost = 0
     try {
       await database.write(async (tx) => {
         if (work === undefined) await lease.guard(tx)
         const row = await table.demand(this.#id, tx)
-        const limits = { maxSize: maxLogSize, now: now(), lost }
-        const counts = await appendLog(tx, this.#id, entries, row, limits)
+        const limits = { maxSize: maxLogSize, now: now(), lost: taken.lost }
+        const counts = await appendLog(tx, this.#id, taken.entries, row, limits)
         await table.change(tx, this.#id, { ...change, ...counts }, now())
         await work?.(tx)
       })
     } catch (error) {
       this.#change = { ...change, ...this.#change }
-      this.#entries = [...entries, ...this.#entries]
-      this.#waiting = this.#entries.reduce((sum, { text }) => sum + text.length, 0)
-      this.#lost += lost
+      this.#pending.putBack(taken)
       throw error
     }
     onWritten()
   }
 
   #isDirty(): boolean {
-    return this.#entries.length > 0 || this.#lost > 0 || Object.keys(this.#change).length > 0
-  }
-
-  #tell(kind: LogKind, said: string): void {
-    const text = this.#parts.mask.apply(said.replaceAll('\0', '␀').toWellFormed())
-    if (text === '') return
-    if (this.#waiting + text.length > TOO_MUCH) {
-      this.#lost += Buffer.byteLength(text)
-      return
-    }
-    const at = this.#parts.now()
-    this.#waiting += text.length
-    const last = this.#entries.at(-1)
-    if (last && kind !== 'event' && last.kind === kind && last.text.length + text.length <= ENTRY)
-      this.#entries[this.#entries.length - 1] = { ...last, text: last.text + text }
-    else
-      for (let from = 0; from < text.length; from += ENTRY)
-        this.#entries.push({ at, kind, text: text.slice(from, from + ENTRY).toWellFormed() })
-    this.#soon()
+    return !this.#pending.isEmpty || Object.keys(this.#change).length > 0
   }
 
   #soon(): void {

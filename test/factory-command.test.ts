@@ -105,7 +105,11 @@ describe('ingot factory, embedded', () => {
     const base = ['factory', 'base', temp('mock.tdl'), '--json']
     const { id } = JSON.parse((await ingot(...base)).stdout)
     const made: { parent_id: string; id: string }[] = []
-    for (const words of [['target', 'mock'], ['target', 'mock'], ['provider', 'mock', 'x']]) {
+    for (const words of [
+      ['target', 'mock'],
+      ['target', 'mock'],
+      ['provider', 'mock', 'x'],
+    ]) {
       const { code, stdout, stderr } = await ingot('factory', ...words, '--id', 'golden', '--json')
       assert.equal(code, 0, stderr)
       made.push(JSON.parse(stdout))
@@ -215,6 +219,7 @@ describe('ingot imagefactory', () => {
       ['nothing'],
       ['target_image', 'mock'],
       ['--nonsense', 'images', '{}'],
+      ['base_image', temp('mock.tdl'), '--timeout', 'soon'],
     ])
       assert.equal((await imagefactory(...words)).code, 2, words.join(' '))
   })

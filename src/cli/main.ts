@@ -15,6 +15,7 @@ Examples:
   ingot pack recipes/web-server.yaml --image disk.qcow2   change an image
   ingot validate recipes/web-server.yaml --image disk.qcow2
   ingot provision recipes/web-server.yaml --ssh root@web-01
+  ingot factory target openstack --template recipes/debian-12.yaml
   ingot pack RECIPE --help                                shows the recipe's own arguments too
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 the answer is no, 70 a bug, 130 interrupted.`

@@ -59,6 +59,8 @@ async function examine(cli: Cli): Promise<Finding[]> {
       xz: 'xz-utils',
     }),
     examinePrograms('work on hosts (SSH)', { ssh: 'openssh-client' }),
+    examinePrograms('put files into installation discs', { xorriso: 'xorriso' }),
+    examinePrograms('push images to libvirt', { virsh: 'libvirt-clients' }),
   ]
 }
 

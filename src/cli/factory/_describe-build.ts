@@ -33,7 +33,8 @@ function isEmptyObject(value: unknown): boolean {
 export function formatFinal(build: WireBuild): string {
   const { id, type, image_id: imageId, status, error } = build
   const { member } = IMAGE_FACTORY_TYPES[type]
-  const place = imageId === null ? 'none: it stays where it was built' : `image ${imageId}`
+  const none = status === 'COMPLETE' ? 'none: it stays where it was built' : 'none'
+  const place = imageId === null ? none : `image ${imageId}`
   return [
     '============ Final Image Details ============',
     `UUID: ${id}`,

@@ -65,6 +65,8 @@ async function build(scene: Scene, words: ImageFactoryWords, order: WireOrder): 
 async function parametersOf(words: ImageFactoryWords): Promise<Record<string, unknown>> {
   const { values, switches, parameters, fileParameters } = words
   const timeout = values.get('timeout')
+  if (timeout !== undefined && !(Number(timeout) > 0))
+    throw new Failure('USAGE', `--timeout: wanted a number of seconds, found '${timeout}'`)
   const given = await joinParameters(values.get('parameters'), parameters, fileParameters)
   return {
     ...(timeout !== undefined && { timeout: Number(timeout) }),

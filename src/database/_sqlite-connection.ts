@@ -85,6 +85,10 @@ export function asSqliteFailure(error: unknown): unknown {
     case CODES.full:
       return new Failure('DATABASE_FULL', 'no space left for the database', options)
     case CODES.io:
+      return new Failure('DATABASE_AWAY', `the database cannot be used: ${messageOf(error)}`, {
+        ...options,
+        fix: 'See whether its disk is full, or broken.', // of a full one it says no more than this
+      })
     case CODES.readOnly:
     case CODES.cannotOpen:
     case CODES.notADatabase:

@@ -127,10 +127,12 @@ describe('ingot factory, embedded', () => {
   })
 
   it('says so when there is nothing in a log', async () => {
+    const alone = commandOf('--data-dir', temp('silent'))
     const words = ['--template', temp('mock.tdl'), '--no-follow', '--json']
-    const { stdout } = await ingot('factory', 'target', 'mock', ...words)
-    const { stderr } = await ingot('factory', 'logs', JSON.parse(stdout).id)
-    assert.match(stderr, /target image .* \((PENDING|NEW)\) has told nothing yet/)
+    const waits = ['--parameter', 'mock_wait=600'] // so that nobody gets to the target
+    const { stdout } = await alone('factory', 'target', 'mock', ...words, ...waits)
+    const { stderr } = await alone('factory', 'logs', JSON.parse(stdout).id)
+    assert.match(stderr, /target image .* \(PENDING\) has told nothing yet/)
   })
 
   it('cancels its build at Ctrl-C, and waits until what it made is removed', async () => {

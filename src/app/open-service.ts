@@ -45,6 +45,8 @@ import type { ServiceConfig } from './service-config.ts'
 import { serviceParts } from './service-parts.ts'
 import type { Service } from './service.ts'
 
+export type FactoryUse = 'work' | 'watch' | 'none'
+
 export interface ServiceOptions {
   /**
    * A server holds its data directory alone. A command beside it (or without one) opens the same catalog and
@@ -53,8 +55,11 @@ export interface ServiceOptions {
   readonly role: 'server' | 'command'
   /** What builds know of this host. Left out: nothing, and what is worth keeping stands in the data directory. */
   readonly host?: FactoryHost
-  /** Without image factory and recipe runs: for commands about images, which need not wait until all that is loaded. */
-  readonly withoutFactory?: boolean
+  /**
+   * `watch`: image factory and recipe runs are there to be looked at, and their work is left to others. `none`: they are
+   * not even loaded, for commands about images. Default `work`.
+   */
+  readonly factory?: FactoryUse
   /** In place of what the configuration says; for tests. */
   readonly policy?: Policy
   readonly openAuthenticator?: (policy: Policy) => Authenticator
@@ -185,17 +190,19 @@ export async function openService(
   const host = options.host ?? hostless(dataDir)
   const factoryGround = { ...ground, images, uploads, content }
   const { factory, recipeRuns } =
-    options.withoutFactory === true
+    options.factory === 'none'
       ? noFactory()
       : await openFactoryOf(config, factoryGround, { host, plugins, role }, context)
   opened.use(factory)
+  const builds = options.factory === 'watch' ? [] : [...factory.kinds, ...recipeRuns.kinds]
 
   opened.use(
     await openWorker(
       {
         ledger,
         queue,
-        kinds: [...uploadKinds(ground), ...imports.kinds, ...factory.kinds, ...recipeRuns.kinds],
+        kinds: [...uploadKinds(ground), ...imports.kinds, ...builds],
+        isPartial: options.factory !== undefined && options.factory !== 'work',
         concurrency: config.import.concurrency,
         sweepMs: (config.lease_s * 1000) / 2,
       },

@@ -1,3 +1,4 @@
+import type { FactoryUse } from '../app/open-service.ts'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -49,16 +50,13 @@ async function openAccess(flags: ServiceFlags, cli: Cli): Promise<ServiceAccess>
   const environment = flags.local ? {} : openstackFromEnvironment()
   const names = ['OS_CLOUD', 'OS_AUTH_URL', 'OS_ENDPOINT'] as const
   if (flags.osCloud === undefined && names.every((name) => environment[name] === undefined))
-    return await openEmbedded(cli, { withoutFactory: true })
+    return await openEmbedded(cli, 'none')
   const { openCloudAccess } = await import('./_cloud-client.ts')
   return await openCloudAccess(flags.osCloud, environment, cli)
 }
 
 /** The embedded service in this process, to be spoken to over a socket file of its own. */
-export async function openEmbedded(
-  cli: Cli,
-  { withoutFactory = false }: { readonly withoutFactory?: boolean } = {},
-): Promise<ServiceAccess> {
+export async function openEmbedded(cli: Cli, factory: FactoryUse = 'work'): Promise<ServiceAccess> {
   const [{ openService }, { createServer }] = await Promise.all([
     import('../app/open-service.ts'),
     import('../http/server.ts'),
@@ -70,7 +68,7 @@ export async function openEmbedded(
   // Whoever runs the command owns the directory: no token says more than that.
   const host = await readFactoryHost(cli)
   const service = opened.use(
-    await openService(withoutAuth(config), context, { role: 'command', host, withoutFactory }),
+    await openService(withoutAuth(config), context, { role: 'command', host, factory }),
   )
   const directory = await mkdtemp(join(config.temp_dir, 'ingot-'))
   opened.defer(async () => await rm(directory, { recursive: true, force: true }))

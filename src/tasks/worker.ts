@@ -12,6 +12,8 @@ export interface WorkerOptions {
   readonly ledger: Ledger
   readonly queue: Queue
   readonly kinds: readonly TaskKind[]
+  /** Others do what is not among them: nothing is said of it. */
+  readonly isPartial?: boolean
   /**
    * Tasks that are run at a time; what is undone comes on top, and kinds with places of their own. If they are more than two, no project has all of them: one
    * that downloads from slow servers does not keep the others waiting.
@@ -259,7 +261,7 @@ class LedgerWorker implements Worker {
 
   #kindOf({ type }: Task): TaskKind | undefined {
     const kind = this.#kinds.get(type)
-    if (!kind && !this.#unknown.has(type)) {
+    if (!kind && this.#options.isPartial !== true && !this.#unknown.has(type)) {
       this.#unknown.add(type)
       this.#context.log.warn('task.unknown', { type })
     }

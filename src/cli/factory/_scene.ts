@@ -5,6 +5,7 @@ import type { FactoryClient } from '../../api/factory-client.ts'
 import type { ClientOptions } from '../../api/client.ts'
 import { asFileFailure, Failure } from '../../base/failure.ts'
 import { formatSize, MiB } from '../../base/units.ts'
+import type { FactoryUse } from '../../app/open-service.ts'
 import { openEmbedded, type ServiceAccess } from '../_image-service.ts'
 import type { Cli, OpenCli } from '../cli.ts'
 
@@ -52,14 +53,25 @@ export async function withFactory(
   await withFactoryOf(openCli(factory, { data_dir: flags.dataDir }), flags, work)
 }
 
+/** The same, to look only: what is to be built is not begun by somebody who is gone in a moment. */
+export async function withWatchedFactory(
+  factory: Command,
+  openCli: OpenCli,
+  flags: FactoryFlags,
+  work: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  await withFactoryOf(openCli(factory, { data_dir: flags.dataDir }), flags, work, 'watch')
+}
+
 export async function withFactoryOf(
   cli: Cli,
   flags: FactoryFlags,
   work: (scene: Scene) => Promise<void>,
+  use: FactoryUse = 'work',
 ): Promise<void> {
   const { openFactoryClient } = await import('../../api/factory-client.ts')
   const embedded = flags.endpoint === undefined && flags.osCloud === undefined
-  await using access = embedded ? await openEmbedded(cli) : await openElsewhere(flags, cli)
+  await using access = embedded ? await openEmbedded(cli, use) : await openElsewhere(flags, cli)
   await using client = openFactoryClient(access, cli.context)
   const untold = { ...cli.context, signal: new AbortController().signal }
   await using lasting = openFactoryClient(access, untold)

@@ -1,6 +1,12 @@
 import type { WireBuild } from '../../api/factory-wire.ts'
 import { formatBuild, formatBuilds, formatEntry } from './_describe-build.ts'
-import { type DefineFactoryCommand, type FactoryFlags, subcommand, withFactory } from './_scene.ts'
+import {
+  type DefineFactoryCommand,
+  type FactoryFlags,
+  subcommand,
+  withFactory,
+  withWatchedFactory,
+} from './_scene.ts'
 
 interface ListFlags extends FactoryFlags {
   readonly type?: string
@@ -25,7 +31,7 @@ export const defineImages: DefineFactoryCommand = (factory, openCli) => {
     .option('--target <target>', 'only those of this kind of cloud')
     .option('--name <name>', 'only those of this name')
     .action(async (flags: ListFlags) => {
-      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+      await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
         const { type, status, target, name } = flags
         const wanted = Object.entries({ type, status: status?.toUpperCase(), target, name })
         const query = wanted.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))
@@ -47,7 +53,7 @@ export const defineShow: DefineFactoryCommand = (factory, openCli) => {
       'a document instead: icicle, sbom, manifest, report, timeline, screenshot',
     )
     .action(async (name: string, { document, ...flags }: ShowFlags) => {
-      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+      await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
         const build = await client.find(name)
         if (document === undefined)
           return cli.print(cli.json ? JSON.stringify(build) : formatBuild(build))
@@ -63,7 +69,9 @@ export const defineLogs: DefineFactoryCommand = (factory, openCli) => {
     .argument('<image>', 'its id or name')
     .option('--follow', 'and what it tells from now on, until it has ended')
     .action(async (name: string, { follow, ...flags }: LogFlags) => {
-      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+      // Whoever follows it waits for its end, so it is begun if nobody else does it.
+      const open = follow === true ? withFactory : withWatchedFactory
+      await open(factory, openCli, flags, async ({ client, cli }) => {
         const { id, type, status } = await client.find(name)
         let isSilent = true
         const write = (entry: Parameters<typeof formatEntry>[0]) => {

@@ -3,7 +3,13 @@ import { Failure } from '../../base/failure.ts'
 import { didYouMean } from '../../schema/find-faults.ts'
 import { listKeys } from '../../schema/list-keys.ts'
 import { formatTable } from '../_table.ts'
-import { type DefineFactoryCommand, type FactoryFlags, subcommand, withFactory } from './_scene.ts'
+import {
+  type DefineFactoryCommand,
+  type FactoryFlags,
+  subcommand,
+  withFactory,
+  withWatchedFactory,
+} from './_scene.ts'
 
 interface ReapFlags extends FactoryFlags {
   readonly list?: boolean
@@ -14,7 +20,7 @@ export const definePlugins: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'plugins', 'list OS builders and cloud targets, or the parameters of one')
     .argument('[name]', 'the one whose parameters are wanted')
     .action(async (name: string | undefined, flags: FactoryFlags) => {
-      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+      await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
         const all = await client.parts()
         const parts = all.filter(
           (one) => name === undefined || [one.name, ...one.aliases].includes(name),

@@ -7,7 +7,12 @@ import { writeAll } from '../../bytes/sinks.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli } from '../cli.ts'
 import { checkOutput } from '../image/_check-output.ts'
-import { type DefineFactoryCommand, type FactoryFlags, subcommand, withFactory } from './_scene.ts'
+import {
+  type DefineFactoryCommand,
+  type FactoryFlags,
+  subcommand,
+  withWatchedFactory,
+} from './_scene.ts'
 
 interface SaveFlags extends FactoryFlags {
   readonly output?: string
@@ -26,7 +31,7 @@ export const defineSave: DefineFactoryCommand = (factory, openCli) => {
     .option('--force', 'replace the file if there is one')
     .addHelpText('after', HELP)
     .action(async (name: string, { output, force = false, ...flags }: SaveFlags) => {
-      await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+      await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
         const { id } = await client.find(name)
         if (output !== undefined && output !== '-') await checkOutput(output, force)
         const artifact = await client.artifact(id)

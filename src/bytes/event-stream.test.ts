@@ -25,10 +25,14 @@ describe('server-sent events', () => {
     const data = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\r', ''))
     const event = fc.record({ event: word, id: word, data }, { noNullPrototype: true })
     await fc.assert(
-      fc.asyncProperty(fc.array(event, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 8 }), async (events, cuts) => {
-        const text = events.map((one) => HEARTBEAT + formatEvent(one)).join('')
-        assert.deepEqual(await readAll(text, cuts), events)
-      }),
+      fc.asyncProperty(
+        fc.array(event, { maxLength: 8 }),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        async (events, cuts) => {
+          const text = events.map((one) => HEARTBEAT + formatEvent(one)).join('')
+          assert.deepEqual(await readAll(text, cuts), events)
+        },
+      ),
     )
   })
 

@@ -1,7 +1,7 @@
 /** Puts the runs of recipes together, of the parts that it is handed. */
 import type { Json } from '../tasks/task.ts'
-import { readLog } from './_log-table.ts'
-import { News } from './_news.ts'
+import { readLog } from './engine/_log-table.ts'
+import { News } from './engine/_news.ts'
 import { checkHosts, checkImage, checkRecipe } from './recipe-run/_check-order.ts'
 import { followRun } from './recipe-run/_follow-run.ts'
 import { type RunGround, runKinds, typeOf } from './recipe-run/_run-kinds.ts'

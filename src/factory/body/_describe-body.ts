@@ -1,6 +1,6 @@
 import { type DocumentParts, documentsOf } from '../documents.ts'
 import type { DocumentKind } from '../factory-image.ts'
-import type { BodyFacts, Documents } from '../factory-parts.ts'
+import type { BodyFacts, Documents } from '../engine/factory-parts.ts'
 import { readDigest } from './_body-digest.ts'
 import { keepFacts } from './_guest-facts.ts'
 import type { BodyParts } from './body.ts'

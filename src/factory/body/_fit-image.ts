@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import type { Context } from '../../base/context.ts'
 import type { Facts } from '../../remotes/facts.ts'
-import type { BodyFacts, FitOrder } from '../factory-parts.ts'
+import type { BodyFacts, FitOrder } from '../engine/factory-parts.ts'
 import { describeBody } from './_describe-body.ts'
 import { readKeptFacts } from './_guest-facts.ts'
 import { tellingBytes, toldTo } from './_told.ts'

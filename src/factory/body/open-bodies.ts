@@ -1,6 +1,6 @@
 import { isFailure } from '../../base/failure.ts'
 import { importImage } from '../builders/import.ts'
-import type { Bodies, BodyFacts, StoredDisk } from '../factory-parts.ts'
+import type { Bodies, BodyFacts, StoredDisk } from '../engine/factory-parts.ts'
 import type { Template } from '../template.ts'
 import { describeBody, isComplete } from './_describe-body.ts'
 import { fitImage } from './_fit-image.ts'

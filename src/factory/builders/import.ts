@@ -5,7 +5,7 @@ import { openBody } from '../body/open-body.ts'
 import { type ReadGuestOptions, readPackagesOf } from '../body/read-packages.ts'
 import { fillBody, removeBody } from '../body/store-body.ts'
 import type { ImportOrder } from '../factory.ts'
-import type { ImportedImage } from '../factory-parts.ts'
+import type { ImportedImage } from '../engine/factory-parts.ts'
 import { toImportedTemplate } from './_imported-template.ts'
 
 export interface ImportParts extends BodyParts, ReadGuestOptions {

@@ -1,4 +1,4 @@
-import { followRow } from '../_follow-row.ts'
+import { followRow } from '../engine/_follow-row.ts'
 import type { RecipeRunEvent } from '../recipe-runs.ts'
 import type { RunGround } from './_run-kinds.ts'
 import { type RunRow, toRun } from './_run-table.ts'

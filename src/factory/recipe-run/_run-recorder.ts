@@ -4,9 +4,9 @@
  */
 import type { Database, Tx } from '../../database/database.ts'
 import type { Lease } from '../../tasks/task.ts'
-import { appendLog } from '../_log-table.ts'
-import type { Mask } from '../_mask.ts'
-import { PendingLog } from '../_pending-log.ts'
+import { appendLog } from '../engine/_log-table.ts'
+import type { Mask } from '../engine/_mask.ts'
+import { PendingLog } from '../engine/_pending-log.ts'
 import type { BuildLog } from '../build-log.ts'
 import type { RunChange, RunTable } from './_run-table.ts'
 

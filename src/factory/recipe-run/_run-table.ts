@@ -2,7 +2,7 @@
 import type { Database, Tx } from '../../database/database.ts'
 import { Failure } from '../../base/failure.ts'
 import type { TaskStatus } from '../../tasks/task.ts'
-import type { FactoryTables } from '../_factory-tables.ts'
+import type { FactoryTables } from '../engine/_factory-tables.ts'
 import type { RecipeRun, RecipeRunKind, RecipeRunQuery } from '../recipe-runs.ts'
 
 export interface RunRow {

@@ -1,6 +1,6 @@
 /** What a run was ordered with: kept sealed, since templates, arguments and keys may be secret, and only until it has ended. */
 import type { GivenTemplate } from '../factory.ts'
-import { seal, unseal } from '../_seal.ts'
+import { seal, unseal } from '../engine/_seal.ts'
 
 export interface KeptOrder {
   readonly text: string

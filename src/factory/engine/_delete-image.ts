@@ -1,0 +1,148 @@
+/** Deletion: at the provider first, then the body unless another image shares it, then the record. */
+import { Failure } from '../../base/failure.ts'
+import type { Lease, Task } from '../../tasks/task.ts'
+import { outcomeOf } from '../../tasks/outcome.ts'
+import { type ImageRow, toImage } from './_factory-tables.ts'
+import { announce, type Ground, newTask, offerAll, taskTypes } from './_ground.ts'
+import { maskOf, maskProvider } from './_mask-of.ts'
+import { type GivenProvider, parseGiven, providerOf } from './_providers.ts'
+import { imageIdOf, openRecorder } from './_run-stage.ts'
+import { deadline, stopInTime } from './_stop-in-time.ts'
+
+const REMOVE_MS = 30 * 60_000
+const UNFINISHED = ['NEW', 'PENDING', 'BUILDING', 'DELETING']
+
+export async function deleteImage(ground: Ground, id: string, given: GivenProvider): Promise<void> {
+  const { database, records, secrets, context } = ground
+  const parsed = parseGiven(given)
+  const { row, task } = await database.write(async (tx) => {
+    const now = await records.demand(id, tx)
+    if (UNFINISHED.includes(now.status)) throw atWork(now)
+    // What is made of it just now reads its body.
+    const reader = (await records.children(id, tx)).find(({ status }) =>
+      UNFINISHED.includes(status),
+    )
+    if (reader && reader.status !== 'DELETING')
+      throw new Failure(
+        'BUILD_STATE',
+        `image ${id} is in use: ${reader.type} image ${reader.id} is ${reader.status}`,
+        {
+          details: { id, child: reader.id },
+        },
+      )
+    if (isAtProvider(now)) providerOf(ground, now, parsed) // fails with REQUEST_INVALID
+    const row = await records.change(tx, id, {
+      status: 'DELETING',
+      activity: 'waiting for its deletion',
+      error: null,
+    })
+    await secrets.forget(tx, id)
+    await secrets.write(tx, id, parsed)
+    const task = await ground.ledger.add(tx, newTask(row, context.newId(), taskTypes.delete))
+    return { row, task }
+  })
+  announce(ground, [row])
+  await offerAll(ground, [task.id])
+}
+
+/** The work of the task. */
+export async function runDelete(ground: Ground, lease: Lease): Promise<void> {
+  const { database, records, secrets, bodies, context } = ground
+  const id = imageIdOf(lease.task)
+  const row = await records.demand(id)
+  const kept = await secrets.read(id)
+  const mask = maskOf(ground, row, kept)
+  using limit = deadline(
+    REMOVE_MS,
+    () => new Failure('PHASE_TIMEOUT', 'the deletion took too long'),
+  )
+  const signal = AbortSignal.any([lease.signal, limit.signal])
+  if (isAtProvider(row)) {
+    const target = ground.list.target(row.target ?? '')
+    const provider = providerOf(ground, row, kept)
+    maskProvider(mask, target, provider)
+    const recorder = openRecorder(ground, row, lease, mask)
+    try {
+      const scene = { ...context, signal, buildLog: recorder.log, imageId: id }
+      recorder.log.event(`removing ${row.identifier_on_provider} at ${provider.name}`)
+      const removing = target.remove?.(toImage(row), provider, scene) ?? Promise.resolve()
+      await stopInTime(removing, signal)
+    } catch (error) {
+      if (error instanceof Failure) throw new Failure(error.code, mask.apply(error.message))
+      throw error
+    } finally {
+      await recorder.close()
+    }
+  }
+  // From here on the body is this task's: nobody new can share that of an image that is being deleted.
+  const bodyId = await database.write(async (tx) => {
+    const now = await records.demand(id, tx)
+    const known = bodyOf(lease.task) ?? now.body_id
+    if (known === null) return undefined
+    await records.change(tx, id, { body_id: null, identifier_on_provider: null })
+    if (await records.sharesBody(known, tx)) return undefined
+    await lease.note([{ body: known }], tx)
+    return known
+  })
+  if (bodyId !== undefined) await bodies.remove(bodyId, signal)
+  await database.write(async (tx) => {
+    await lease.guard(tx)
+    await records.remove(tx, id)
+    await secrets.forget(tx, id)
+    await lease.finish({ status: 'success', message: '' }, tx)
+  })
+  const gone = { ...row, status: 'DELETED' as const, activity: 'deleted', body_id: null }
+  announce(ground, [gone])
+  context.log.info('factory.deleted', { imageId: id })
+}
+
+/** DELETEFAILED, with the reason; it can be tried again. */
+export async function undoDelete(
+  ground: Ground,
+  task: Task,
+  reason: Error,
+  lease: Lease,
+): Promise<void> {
+  const { database, records, secrets } = ground
+  const id = imageIdOf(task)
+  const { message } = outcomeOf(reason)
+  const body = bodyOf(task)
+  const row = await database.write(async (tx) => {
+    const now = await records.find(id, tx)
+    if (now === undefined) return undefined
+    const at = ground.context.now()
+    const entries = [{ at, kind: 'event' as const, text: `not deleted: ${message}` }]
+    const change = {
+      status: 'DELETEFAILED' as const,
+      activity: '',
+      error: message,
+      ...(body !== undefined && { body_id: body }),
+    }
+    const changed = await records.change(tx, id, change, { entries })
+    await secrets.forget(tx, id)
+    await lease.finish(outcomeOf(reason), tx)
+    return changed
+  })
+  if (row) announce(ground, [row])
+}
+
+/** Whether there is something at a provider that has to be removed. */
+function isAtProvider(row: ImageRow): boolean {
+  return row.type === 'provider' && row.identifier_on_provider !== null
+}
+
+/** The body that an earlier attempt began to remove. */
+function bodyOf({ leftovers }: Task): string | undefined {
+  for (const one of leftovers)
+    if (typeof one === 'object' && one !== null && 'body' in one && typeof one.body === 'string')
+      return one.body
+  return undefined
+}
+
+function atWork({ id, status, type }: ImageRow): Failure {
+  const fix = status === 'DELETING' ? undefined : 'Cancel it first.'
+  return new Failure('BUILD_STATE', `${type} image ${id} is ${status}`, {
+    details: { id, status },
+    ...(fix !== undefined && { fix }),
+  })
+}

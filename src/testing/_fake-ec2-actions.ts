@@ -94,7 +94,7 @@ export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
   ModifyImageAttribute: ({ form, images }) => {
     const image = images.get(take(form, 'ImageId'))
     if (image === undefined) throw new Ec2Refusal(400, 'InvalidAMIID.NotFound')
-    for (const [key, value] of [...form])
+    for (const [key, value] of Array.from(form))
       if (/^LaunchPermission\.Add\.\d+\.(UserId|Group)$/.test(key)) {
         image.launchers.push(value)
         form.delete(key)

@@ -79,10 +79,13 @@ function configOf(dataDir: string, given: TestConfig = {}): ServiceConfig {
   }
   const sections = Object.entries(defaults).map(([name, section]) => {
     const own: unknown = given[name as keyof TestConfig]
-    const isSection = typeof section === 'object' && typeof own === 'object'
-    return [name, isSection ? { ...section, ...own } : (own ?? section)]
+    return [name, isSection(section) && isSection(own) ? { ...section, ...own } : (own ?? section)]
   })
   return { ...given, ...Object.fromEntries(sections) } as ServiceConfig
+}
+
+function isSection(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Takes the names of callers for tokens. */

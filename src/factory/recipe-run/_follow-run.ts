@@ -11,7 +11,6 @@ export async function* followRun(
   after?: number,
 ): AsyncGenerator<RecipeRunEvent> {
   const { table } = ground
-  const toEvent = (row: RunRow) => ({ kind: 'run' as const, run: toRun(row) })
   yield* followRow(
     ground,
     {
@@ -25,4 +24,8 @@ export async function* followRun(
     signal,
     after,
   )
+}
+
+function toEvent(row: RunRow): RecipeRunEvent {
+  return { kind: 'run', run: toRun(row) }
 }

@@ -78,8 +78,9 @@ function configOf(dataDir: string, given: TestConfig = {}): ServiceConfig {
     },
   }
   const sections = Object.entries(defaults).map(([name, section]) => {
+    const usual: unknown = section
     const own: unknown = given[name as keyof TestConfig]
-    return [name, isSection(section) && isSection(own) ? { ...section, ...own } : (own ?? section)]
+    return [name, isSection(usual) && isSection(own) ? { ...usual, ...own } : (own ?? usual)]
   })
   return { ...given, ...Object.fromEntries(sections) } as ServiceConfig
 }

@@ -10,6 +10,9 @@ const MAX_ENTRIES = 250_000
 const MAX_SIZE = 32 * MiB
 const TAIL = 12
 const TAIL_TYPE = 0xde
+/** Where the index begins: after `.`, `..` and 8 bytes about it; after one unused entry. */
+const ROOT_COUNT = 32
+const NODE_COUNT = 8
 
 /** Names of a directory without `.` and `..`, each with the number of its inode. */
 export type Entries = ReadonlyMap<string, number>
@@ -47,13 +50,34 @@ export async function readEntries(
   return entries
 }
 
-/** A block ends in something like an unused entry that holds the check sum of all before it. */
+/**
+ * A block ends in something like an unused entry that holds the check sum of all before it. In an index block the last entry
+ * spans the whole index, and what lies at its end may be left from the block that it once was: it has a sum of its own.
+ */
 function checkSum(part: Fields, seed: number): void {
-  const tail = part.bytes.length - TAIL
+  const { length } = part.bytes
+  const [first, second] = [part.u16(4), part.u16(16)]
+  if (first === 12 && second === length - 12) return checkIndex(part, ROOT_COUNT, seed)
+  if (part.u32(0) === 0 && first === length) return checkIndex(part, NODE_COUNT, seed)
+  const tail = length - TAIL
   const present =
     part.u32(tail) === 0 && part.u16(tail + 4) === TAIL && part.u8(tail + 7) === TAIL_TYPE
   if (present && crc32c(part.slice(0, tail), seed) !== part.u32(tail + 8))
     throw part.fault('IMAGE_UNREADABLE', tail + 8, 'wrong check sum')
+}
+
+/**
+ * An index: 0 how many pairs (8 bytes each, this one too) have room, 2 how many there are. After the room: 4 bytes, the sum.
+ * Source: the kernel's Documentation/filesystems/ext4/directory.rst; ext4_dx_csum in fs/ext4/namei.c.
+ */
+function checkIndex(part: Fields, at: number, seed: number): void {
+  const tail = at + part.u16(at) * 8
+  const used = at + part.u16(at + 2) * 8
+  // Without room for a sum there is none; a root without an index is an old directory of one block.
+  if (tail + 8 > part.bytes.length || used > tail || used <= at) return
+  const pairs = crc32c(part.slice(0, used), seed)
+  const sum = crc32c(Buffer.alloc(4), crc32c(part.slice(tail, 4), pairs))
+  if (sum !== part.u32(tail + 4)) throw part.fault('IMAGE_UNREADABLE', tail + 4, 'wrong check sum')
 }
 
 /** Entry: 0 inode, 4 length of the entry, 6 length of the name, 7 type of the file, 8 name. */

@@ -73,11 +73,11 @@ grep -v '^\\(d-i\\|tasksel\\|#\\)' /preseed.cfg | in_target debconf-set-selectio
 while read -r name file; do
   count=$((count + 1)); say "Installing $name ($count/$total)"
   fetch "$file" $store/$name.deb
-  # What needs each other is configured in the end.
-  dpkg_ --install /var/cache/apt/archives/$name.deb || say "$name is left for the end"
+  # What needs each other is configured in the end, and what many ask for (an initramfs) is made once.
+  dpkg_ --no-triggers --install /var/cache/apt/archives/$name.deb || say "$name is left for the end"
   rm $store/$name.deb
 done </more.list
-dpkg_ --configure --pending || die 'not all packages can be configured'
+dpkg_ --configure --pending && dpkg_ --triggers-only --pending || die 'not all packages can be configured'
 rm -f $store/*.deb
 
 say 'Installing GRUB'

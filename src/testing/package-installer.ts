@@ -39,7 +39,7 @@ say 'Installing the base system'
 store=/target/var/cache/apt/archives
 for name in bin sbin lib lib32 lib64 libx32; do mkdir -p /target/usr/$name; ln -s usr/$name /target/$name; done
 mkdir -p $store /target/etc /target/dev /target/proc /target/sys /target/var/lib/dpkg/info /target/var/lib/dpkg/updates
-fetch Packages /Packages
+fetch Packages /Packages; : >/again.list
 awk -v base=yes -f /needs.awk /Packages >/base.list || die 'the base system cannot be had'
 awk -v wanted="$(get pkgsel/include)" -f /needs.awk /Packages >/all.list || die 'a package cannot be had'
 grep -v -x -F -f /base.list /all.list >/more.list
@@ -74,10 +74,14 @@ while read -r name file; do
   count=$((count + 1)); say "Installing $name ($count/$total)"
   fetch "$file" $store/$name.deb
   # What needs each other is configured in the end, and what many ask for (an initramfs) is made once.
-  dpkg_ --no-triggers --install /var/cache/apt/archives/$name.deb || say "$name is left for the end"
-  rm $store/$name.deb
+  dpkg_ --no-triggers --install /var/cache/apt/archives/$name.deb || echo $name >>/again.list
 done </more.list
-dpkg_ --configure --pending && dpkg_ --triggers-only --pending || die 'not all packages can be configured'
+dpkg_ --configure --pending || die 'not all packages can be configured'
+# A package is not even unpacked before those are configured that it depends on beforehand.
+for name in $(cat /again.list); do
+  dpkg_ --skip-same-version --install /var/cache/apt/archives/$name.deb || die "$name cannot be installed"
+done
+dpkg_ --triggers-only --pending || die 'not all packages can be configured'
 rm -f $store/*.deb
 
 say 'Installing GRUB'

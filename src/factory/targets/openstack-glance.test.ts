@@ -11,8 +11,8 @@ import { openProviderCloud } from './_openstack-cloud.ts'
 import { openstackTarget as target } from './openstack.ts'
 
 const { OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME } = process.env
-const isAsked = process.env['INGOT_OPENSTACK'] === '1' && OS_AUTH_URL !== undefined
-const skip = isAsked ? false : 'INGOT_OPENSTACK=1 and OS_… of a real cloud are not set'
+const isAsked = process.env['INGOT_OPENSTACK'] !== undefined && OS_AUTH_URL !== undefined
+const skip = isAsked ? false : 'INGOT_OPENSTACK and the OS_… of a real cloud are not set'
 
 const provider = (more = {}) => ({
   name: 'real',

@@ -10,6 +10,7 @@ import { Failure } from '../base/failure.ts'
 import type { FactoryImage } from '../factory/factory-image.ts'
 import type { Requester } from '../factory/factory.ts'
 import { checkAllowed, type Door, openDoor, type Visit } from './_door.ts'
+import { objectIn } from './_imagefactory-body.ts'
 
 /** A request about a factory image that the caller sees. */
 export interface BuildVisit extends Visit {
@@ -109,12 +110,16 @@ function saysTrusted(parameters: Daring['parameters']): boolean {
   return parameters['trusted'] !== undefined || goesOn(parameters, saysTrusted)
 }
 
-/** What is passed on to another Ingot, there said by this one, whose word counts for more. */
+/**
+ * What is passed on to another Ingot, there said by this one, whose word counts for more. It may be the JSON of it, as of
+ * all parameters. Fails with REQUEST_INVALID.
+ */
 function goesOn(
-  { remote_parameters: passed }: Daring['parameters'],
+  parameters: Daring['parameters'],
   isDaring: (parameters: Daring['parameters']) => boolean,
 ): boolean {
-  return typeof passed === 'object' && passed !== null && isDaring({ ...passed })
+  if (!Object.hasOwn(parameters, 'remote_parameters')) return false
+  return isDaring(objectIn(parameters, 'remote_parameters'))
 }
 
 function noBuild(id: string): Failure {

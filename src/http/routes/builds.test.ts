@@ -150,6 +150,11 @@ describe('builds behind the API', () => {
       ],
       [base({ builder: 'remote', parameters: { endpoint: 'http://x' } }), 403, /given_provider/],
       [base({ parameters: { trusted: true } }), 403, /factory_trusted/],
+      [
+        base({ builder: 'remote', parameters: { remote_parameters: '{"trusted": true}' } }),
+        403,
+        /factory_trusted/,
+      ],
       [base(), 403, /factory_create/, 'reader'],
     ]
     for (const [body, status, message, as] of cases) {

@@ -2,6 +2,7 @@
 import type { Tx } from '../../database/database.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, type Ground } from './_ground.ts'
+import { eventsAt } from './_records.ts'
 
 /** Sets to work what waited for `parent`, which is COMPLETE now. Gives the tasks to be offered, and what changed. */
 export async function beginChildren(
@@ -27,23 +28,25 @@ export async function failChildren(
   parent: Pick<ImageRow, 'id' | 'type'>,
   why: string,
 ): Promise<ImageRow[]> {
-  const { records, secrets, context } = ground
   const failed: ImageRow[] = []
-  for (const child of await records.children(parent.id, tx)) {
+  for (const child of await ground.records.children(parent.id, tx)) {
     if (child.status !== 'PENDING') continue
     const error = `its ${parent.type} image ${parent.id} ${why}`
-    const now = context.now()
-    const change = {
-      status: 'FAILED' as const,
-      activity: '',
-      error,
-      failed_by: parent.id,
-      ended_at: now.getTime(),
-    }
-    const log = { entries: [{ at: now, kind: 'event' as const, text: `failed: ${error}` }] }
-    failed.push(await records.change(tx, child.id, change, log))
-    await secrets.forget(tx, child.id)
+    failed.push(await failWaiting(ground, tx, child.id, { error, failed_by: parent.id }))
     failed.push(...(await failChildren(ground, tx, child, 'failed')))
   }
   return failed
+}
+
+/** Fails an image that nobody works on. */
+export async function failWaiting(
+  { records, secrets, context }: Ground,
+  tx: Tx,
+  id: string,
+  why: { readonly error: string; readonly failed_by: string | null },
+): Promise<ImageRow> {
+  const at = context.now()
+  await secrets.forget(tx, id)
+  const change = { ...why, status: 'FAILED' as const, activity: '', ended_at: at.getTime() }
+  return await records.change(tx, id, change, eventsAt(at, `failed: ${why.error}`))
 }

@@ -6,6 +6,7 @@ import { type ImageRow, toImage } from './_factory-tables.ts'
 import { announce, type Ground, newTask, offerAll, taskTypes } from './_ground.ts'
 import { maskOf, maskProvider } from './_mask-of.ts'
 import { type GivenProvider, parseGiven, providerOf } from './_providers.ts'
+import { eventsAt } from './_records.ts'
 import { imageIdOf, openRecorder } from './_run-stage.ts'
 import { deadline, stopInTime } from './_stop-in-time.ts'
 
@@ -110,15 +111,14 @@ export async function undoDelete(
   const row = await database.write(async (tx) => {
     const now = await records.find(id, tx)
     if (now === undefined) return undefined
-    const at = ground.context.now()
-    const entries = [{ at, kind: 'event' as const, text: `not deleted: ${message}` }]
+    const log = eventsAt(ground.context.now(), `not deleted: ${message}`)
     const change = {
       status: 'DELETEFAILED' as const,
       activity: '',
       error: message,
       ...(body !== undefined && { body_id: body }),
     }
-    const changed = await records.change(tx, id, change, { entries })
+    const changed = await records.change(tx, id, change, log)
     await secrets.forget(tx, id)
     await lease.finish(outcomeOf(reason), tx)
     return changed

@@ -50,6 +50,7 @@ export async function importBase(ground: Ground, order: ImportOrder): Promise<Fa
     await bodies.remove(imported.bodyId, signal)
     throw error
   }
+  callbacks.remember(id, order.parameters['callbacks'])
   announce(ground, [row])
   return toImage(row)
 }

@@ -9,6 +9,7 @@ import {
   parseThings,
 } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
+import { eventsAt } from './_records.ts'
 import type { BuildLog } from '../build-log.ts'
 import type { Leftover } from '../factory.ts'
 
@@ -95,10 +96,8 @@ async function reapOne(ground: Ground, row: LeftoverRow): Promise<void> {
   await database.write(async (tx) => {
     await keepLeftovers(ground, tx, image, cleared)
     if (cleared.left.length === 0) await secrets.forget(tx, row.image_id)
-    const at = context.now()
-    const entries = told.map((text) => ({ at, kind: 'event' as const, text }))
     if (await records.find(row.image_id, tx))
-      await records.change(tx, row.image_id, {}, { entries })
+      await records.change(tx, row.image_id, {}, eventsAt(context.now(), ...told))
   })
 }
 

@@ -1,40 +1,18 @@
-/** Orders: all that can be checked is checked, then records, secrets and the first task are kept in one transaction. */
+/** Orders: which stages each asks for. All that can be checked is checked here; `_place-order.ts` keeps them. */
 import { Failure, isFailure } from '../../base/failure.ts'
 import { Type } from '../../schema/type.ts'
 import { chooseBuilder } from './_choose-builder.ts'
 import type { ImageRow } from './_factory-tables.ts'
-import { addTask, announce, type Ground, offerAll } from './_ground.ts'
-import { demandKnown, makeProvider, namedProvider, parseGiven } from './_providers.ts'
-import { TEMPLATE_FILES } from './_records.ts'
-import { namesOf, type Secrets } from './_secrets.ts'
-import { newRow } from './_new-row.ts'
+import type { Ground } from './_ground.ts'
 import { hideParameters } from './_hide-parameters.ts'
-import {
-  checkOptions,
-  secretParameters,
-  takeCommon,
-  takeOptions,
-  unknownParameters,
-} from './_take-options.ts'
+import { type AnyOrder, checkParent, place, type Stage } from './_place-order.ts'
+import { demandKnown, makeProvider, namedProvider, parseGiven } from './_providers.ts'
+import { checkOptions, secretParameters, takeOptions } from './_take-options.ts'
 import type { CloudTarget } from '../cloud-target.ts'
 import type { JsonObject } from '../factory-image.ts'
 import type { BaseOrder, GivenTemplate, ProviderOrder, TargetOrder } from '../factory.ts'
 import type { OsBuilder } from '../os-builder.ts'
 import type { Template } from '../template.ts'
-import type { TSchema } from 'typebox'
-
-type AnyOrder = BaseOrder | TargetOrder | ProviderOrder
-
-/** A stage that is to be made. */
-interface Stage {
-  readonly type: ImageRow['type']
-  readonly schema: TSchema
-  readonly row: Partial<ImageRow>
-  readonly secrets?: Secrets
-  readonly files?: Uint8Array | undefined
-  /** What is wrong with its template, where the order says that such an image is to be kept. */
-  readonly fault?: Failure
-}
 
 /** A base image's disk, not its template, is what most of a recipe's files are about: these are scripts. */
 const MAX_FILES = 16 * 1024 * 1024
@@ -160,119 +138,6 @@ function checkTarget(target: CloudTarget, parameters: JsonObject): void {
 function targetStage(target: CloudTarget, { parameters }: AnyOrder, name: string | null): Stage {
   checkTarget(target, parameters)
   return { type: 'target', schema: target.options, row: { name, target: target.name } }
-}
-
-/** Keeps the stages, each the parent of the next. Gives the last one, which was asked for. */
-async function place(
-  ground: Ground,
-  order: AnyOrder,
-  stages: readonly Stage[],
-  parentId?: string,
-): Promise<ImageRow> {
-  const { database, records, secrets, callbacks, context } = ground
-  takeCommon(order.parameters)
-  const hidden = secretsIn(order.parameters, stages, callbacks)
-  const told = unknownParameters(
-    stages.map((stage) => stage.schema),
-    order.parameters,
-  )
-  if (told.length > 0 && order.unknownParameters === 'refuse')
-    throw new Failure('REQUEST_INVALID', `parameters: ${told.join('; ')}`, {
-      details: { faults: told },
-    })
-  const shown = JSON.stringify(hideParameters(order.parameters, Object.keys(hidden)))
-  const ids = stages.map(() => context.newId())
-  const { rows, tasks } = await database.write(async (tx) => {
-    const parent = parentId === undefined ? undefined : await records.demand(parentId, tx)
-    if (parent) checkParent(parent)
-    const rows: ImageRow[] = []
-    const tasks: string[] = []
-    for (const [index, stage] of stages.entries()) {
-      const id = ids[index] ?? ''
-      const before = rows.at(-1) ?? parent
-      const kept: Secrets = {
-        ...stage.secrets,
-        ...(namesOf({ parameters: hidden }).length > 0 && { parameters: hidden }),
-      }
-      const row = newRow({
-        ...stage.row,
-        id,
-        type: stage.type,
-        ...beginning(stages[0]?.fault, before, context.now()),
-        parent_id: before?.id ?? null,
-        parameters: shown,
-        owner: order.requester.owner,
-        user_id: order.requester.userId,
-        request_id: order.requester.requestId,
-        by_owner: ground.ordersByOwner === true ? 1 : 0,
-        secret_names: JSON.stringify(namesOf(kept)),
-        created_at: context.now().getTime() + index, // so that the chain is listed in its order
-      })
-      await records.insert(tx, row)
-      if (row.status !== 'FAILED') await secrets.write(tx, id, kept)
-      if (stage.files)
-        await records.writeDocuments(tx, id, new Map([[TEMPLATE_FILES, stage.files]]))
-      if (row.status === 'NEW') tasks.push(await addTask(ground, tx, row))
-      rows.push(row)
-    }
-    return { rows, tasks }
-  })
-  const asked = rows.at(-1)
-  if (asked === undefined) throw new Error('an order without a stage')
-  const at = rows[0]?.id ?? asked.id
-  if (told.length > 0) await records.tell(at, ...told.map((text) => `${text}: left alone`))
-  for (const { id } of rows) callbacks.remember(id, hidden['callbacks'])
-  announce(
-    ground,
-    rows.filter(({ status }) => status === 'PENDING'),
-  )
-  await offerAll(ground, tasks)
-  context.log.info('factory.ordered', { imageId: asked.id, type: asked.type, name: asked.name })
-  return asked
-}
-
-/** How a stage begins: at once, after the one before it, or not at all, since the template of the first has faults. */
-function beginning(
-  fault: Failure | undefined,
-  before: ImageRow | undefined,
-  now: Date,
-): Pick<ImageRow, 'status' | 'activity'> & Partial<ImageRow> {
-  if (fault !== undefined) {
-    const error = before === undefined ? fault.message : `its ${before.type} image failed`
-    const failed = { status: 'FAILED', activity: 'reading the template', error } as const
-    return { ...failed, failed_by: before?.id ?? null, ended_at: now.getTime() }
-  }
-  if (before === undefined || before.status === 'COMPLETE')
-    return { status: 'NEW', activity: 'waiting for its turn' }
-  return { status: 'PENDING', activity: `waiting for its ${before.type} image` }
-}
-
-/** Parameters that are not shown, as they were given. */
-function secretsIn(
-  parameters: JsonObject,
-  stages: readonly Stage[],
-  callbacks: Ground['callbacks'],
-): JsonObject {
-  const names = secretParameters(
-    stages.map((stage) => stage.schema),
-    parameters,
-  )
-  callbacks.check(parameters)
-  if (callbacks.areSecret(parameters)) names.push('callbacks')
-  return Object.fromEntries(names.map((name) => [name, parameters[name] ?? null]))
-}
-
-/** Fails with BUILD_STATE unless something can be made of it, now or later. */
-function checkParent({ id, type, status }: ImageRow): void {
-  const isUsable = ['NEW', 'PENDING', 'BUILDING', 'COMPLETE'].includes(status)
-  if (!isUsable)
-    throw new Failure(
-      'BUILD_STATE',
-      `${type} image ${id} is ${status}; nothing can be made of it`,
-      {
-        details: { id, status },
-      },
-    )
 }
 
 function packFiles({ files = {} }: GivenTemplate): Uint8Array | undefined {

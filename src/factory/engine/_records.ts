@@ -15,6 +15,11 @@ export interface LogChange {
   readonly lost?: number
 }
 
+/** Events of a log that happen now. */
+export function eventsAt(at: Date, ...texts: readonly string[]): LogChange {
+  return { entries: texts.map((text) => ({ at, kind: 'event', text })) }
+}
+
 /** Kept beside an image for the engine alone: the files that a recipe names. */
 export const TEMPLATE_FILES = 'template-files'
 
@@ -103,9 +108,7 @@ export class Records {
 
   /** Adds events to a log, whoever is at work. */
   async tell(id: string, ...texts: readonly string[]): Promise<void> {
-    const at = this.#now()
-    const entries = texts.map((text) => ({ at, kind: 'event' as const, text }))
-    await this.#database.write((tx) => this.change(tx, id, {}, { entries }))
+    await this.#database.write((tx) => this.change(tx, id, {}, eventsAt(this.#now(), ...texts)))
   }
 
   async children(parentId: string, tx: Tx): Promise<ImageRow[]> {

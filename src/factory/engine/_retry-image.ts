@@ -3,6 +3,7 @@ import type { Tx } from '../../database/database.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, announce, type Ground, offerAll } from './_ground.ts'
 import { parseGiven, providerOf } from './_providers.ts'
+import { eventsAt } from './_records.ts'
 import type { Secrets } from './_secrets.ts'
 
 /** An image may be made of target images, these of others. */
@@ -78,8 +79,7 @@ async function beginAgain(
     started_at: null,
     ended_at: null,
   }
-  const at = context.now()
-  const log = { entries: [{ at, kind: 'event' as const, text: 'asked to begin again' }] }
+  const log = eventsAt(context.now(), 'asked to begin again')
   const changed = await records.change(tx, row.id, change, log)
   if (isReady) tasks.push(await addTask(ground, tx, changed))
   return changed

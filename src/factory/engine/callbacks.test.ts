@@ -3,9 +3,10 @@ import type { RequestListener } from 'node:http'
 import { describe, it } from 'node:test'
 import { Failure } from '../../base/failure.ts'
 import { failsWith } from '../../testing/fails-with.ts'
-import { anyAddress, baseOrder, openTestFactory } from '../../testing/test-factory.ts'
+import { anyAddress, baseOrder, openTestFactory, REQUESTER } from '../../testing/test-factory.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { openWebServer } from '../../testing/web-server.ts'
+import type { Bodies } from './factory-parts.ts'
 
 const at = await tempDir()
 
@@ -28,6 +29,8 @@ function listener(answers: readonly number[] = []) {
   }
   return { page, calls, heard }
 }
+
+const nothingThere = async () => assert.fail('nobody asks for this')
 
 function statusOf({ body }: { body: unknown }): unknown {
   return (body as { base_image: { status: string } }).base_image.status
@@ -57,6 +60,39 @@ describe('callbacks', () => {
     assert.deepEqual(new Set(calls.map((call) => call.authorization)), new Set([wanted]))
     assert.ok(!JSON.stringify(image).includes('very-secret'))
     assert.ok(!JSON.stringify(await bench.factory.readLog(image.id)).includes('very-secret'))
+  })
+
+  it('are told of an image that was taken in, and of one whose template has faults', async () => {
+    const { page, calls, heard } = listener()
+    await using server = await openWebServer({ '/told': page })
+    const url = `${server.url.replace('://', '://me:very-secret@')}/told`
+    const parameters = { callbacks: [url] }
+    const bodies: Bodies = {
+      store: nothingThere,
+      fit: nothingThere,
+      openDisk: nothingThere,
+      openArtifact: nothingThere,
+      remove: async () => {},
+      importImage: async (_order, bodyId) => ({
+        bodyId,
+        documents: {},
+        name: 'given',
+        template: null,
+      }),
+    }
+    await using bench = await openTestFactory({ directory: at('at-once'), bodies })
+    const content = (async function* () {})()
+    await bench.factory.importBase({ requester: REQUESTER, content, parameters })
+    await heard(1)
+    const template = { text: '<template/>' }
+    await bench.factory.orderBase({
+      ...baseOrder(parameters),
+      template,
+      invalidTemplate: 'fail',
+    })
+    await heard(2)
+    assert.deepEqual(calls.map(statusOf), ['COMPLETE', 'FAILED'])
+    assert.ok(calls.every(({ authorization }) => authorization?.startsWith('Basic ')))
   })
 
   it('are tried again when the server fails, and told in the log', async () => {

@@ -35,6 +35,7 @@ import { openLedger } from '../tasks/open-ledger.ts'
 import { openPgBossQueue } from '../tasks/pg-boss-queue.ts'
 import { openWorker } from '../tasks/worker.ts'
 import type { FactoryHost } from './builtin-factory.ts'
+import { openImageKeys } from './open-image-keys.ts'
 import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
 import { type Chore, openHousekeeping } from './housekeeping.ts'
 import { loadStandardMetadefs } from './load-metadefs.ts'
@@ -156,6 +157,11 @@ export async function openService(
     maxMembers: config.image.max_members,
     delayedDeleteS: config.image.delayed_delete_s,
   })
+  const openKeystoneOf = keystoneOfCallers(config, context)
+  const imageKeys = openImageKeys(
+    { directory: config.image.certificates_dir, openKeystone: openKeystoneOf },
+    context,
+  )
   const uploads = openUploads({
     ...ground,
     config: config.image,
@@ -168,7 +174,8 @@ export async function openService(
     staged,
     methods: parts.importMethods,
     steps: parts.importSteps,
-    openKeystone: keystoneOfCallers(config, context),
+    openKeystone: openKeystoneOf,
+    findCertificate: imageKeys.findCertificate,
     config: { import: config.import, image: config.image, spoolDirectory },
   })
   const cache = config.cache.enabled
@@ -221,6 +228,7 @@ export async function openService(
     quotas,
     catalog,
     images,
+    imageKeys,
     metadefs,
     ledger,
     stores,

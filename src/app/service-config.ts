@@ -116,6 +116,12 @@ export const serviceSettings = {
       require_format_match: Type.Boolean({
         description: 'refuse data that is not of its disk_format',
       }),
+      certificates_dir: Type.Optional(
+        Type.String({
+          description:
+            'certificates of those who sign images, UUID.pem or UUID.der, asked before the cloud’s key manager',
+        }),
+      ),
       max_size: Type.Integer({ minimum: 1, description: 'bytes of one image' }),
       max_members: Type.Integer({
         description: 'of one image; negative: any number',

@@ -18,6 +18,7 @@ import type { Metadefs } from '../metadefs/metadefs.ts'
 import type { ContentCache } from '../stores/content-cache.ts'
 import type { Stores } from '../stores/store.ts'
 import type { Ledger } from '../tasks/ledger.ts'
+import type { ImageKeys } from './open-image-keys.ts'
 import type { ServiceConfig } from './service-config.ts'
 
 export interface Service extends AsyncDisposable {
@@ -32,6 +33,8 @@ export interface Service extends AsyncDisposable {
   /** Records. */
   readonly catalog: Catalog
   readonly images: Images
+  /** Certificates and keys that images speak of. */
+  readonly imageKeys: ImageKeys
   readonly metadefs: Metadefs
   readonly ledger: Ledger
   /** Data. */

@@ -240,6 +240,8 @@ export const FAILURES = {
   DISTRO_UNKNOWN: { status: 400, exit: 1, title: 'The guest is of a kind Ingot does not know' },
   DOWNLOAD_FAILED: { status: 502, exit: 1, title: 'A download failed' },
   DIGEST_MISMATCH: { status: 400, exit: 1, title: 'The content is not what its digest says' },
+  SIGNATURE_INVALID: { status: 400, exit: 4, title: 'The content is not what was signed' },
+  CERTIFICATE_NOT_FOUND: { status: 400, exit: 3, title: 'No certificate to verify it with' },
 
   // Machines and builds
   MACHINE_FAILED: { status: 500, exit: 1, title: 'The virtual machine did not run' },

@@ -17,6 +17,7 @@ import { ingestAsItIs } from './_ingest-as-it-is.ts'
 import { ingestConverted, isConverted } from './_ingest-converted.ts'
 import { demandRoom, type Stored } from './_intake.ts'
 import { sniff } from './_sniff.ts'
+import { type Signature, SignatureCheck, type Signer } from './signature.ts'
 
 export interface IngestPlan {
   /** What failures call the data: `image ID`. */
@@ -43,6 +44,8 @@ export interface IngestPlan {
   readonly alsoHash?: 'sha256' | undefined
   /** What the data has to hash to, as it arrives. */
   readonly expected?: { readonly algorithm: string; readonly value: string } | undefined
+  /** Who has to have signed the data, as it arrives. */
+  readonly signer?: Signer | undefined
   /** For what has to be put aside. */
   readonly spoolDirectory: string
   /** Whether the map of the disk is wanted (for views); it costs little for raw. */
@@ -62,6 +65,8 @@ export interface Ingested {
   readonly hashValue: string
   /** By `IngestPlan.alsoHash`. */
   readonly alsoHashed?: { readonly algorithm: 'sha256'; readonly value: string }
+  /** What the data was verified with. */
+  readonly signature?: Signature
   readonly map: DiskMap | undefined
   readonly findings: readonly Finding[]
   /** Bytes that arrived. */
@@ -76,7 +81,7 @@ const PACKED: ReadonlySet<string> = new Set(['bare', 'compressed'])
  *
  * Fails with FORMAT_MISMATCH, IMAGE_UNSAFE, IMAGE_DIRTY, IMAGE_TRUNCATED, FILE_SYSTEM_ENCRYPTED (findings in
  * `details.findings`), LIMIT_EXCEEDED, QUOTA_EXCEEDED, REQUEST_INVALID (other than the announced size),
- * DIGEST_MISMATCH, STORE_FULL, STORE_READ_ONLY, STORE_DENIED, STORE_AWAY, NO_SPACE, INTERRUPTED; and with
+ * DIGEST_MISMATCH, SIGNATURE_INVALID, STORE_FULL, STORE_READ_ONLY, STORE_DENIED, STORE_AWAY, NO_SPACE, INTERRUPTED; and with
  * whatever the stream fails with.
  */
 export async function ingest(
@@ -84,23 +89,31 @@ export async function ingest(
   plan: IngestPlan,
   context: Context,
 ): Promise<Ingested> {
-  const { expected, hashAlgorithm, alsoHash } = plan
+  const { expected, hashAlgorithm, alsoHash, signer } = plan
   const isAsItCame = plan.decompress !== true && !isConverted(plan)
   if (plan.size !== undefined && isAsItCame) demandRoom(plan, plan.size) // before anything is read
   await using own = new DigestThreads() // none is started unless it is used
   const digests = plan.digests ?? own
   const arrived: Arrived = { size: 0 }
-  const arriving = counted(stream, plan, arrived, context)
+  const check = signer && new SignatureCheck(plan.name, signer)
+  const brought = counted(stream, plan, arrived, context)
+  const arriving = check ? check.hear(brought) : brought
   const algorithms = ['md5', hashAlgorithm]
   if (isAsItCame) {
     if (expected) algorithms.push(expected.algorithm)
     if (alsoHash) algorithms.push(alsoHash)
-    const demandExpected = async (found: readonly string[]) => demandDigest(plan, found[2])
+    const demandExpected = async (found: readonly string[]) => {
+      demandDigest(plan, found[2])
+      check?.demand()
+    }
     const intake = { plan, digests, context, algorithms, demandExpected }
     return toIngested(await ingestAsItIs(arriving, intake), plan, arrived)
   }
   await using ring = expected && digests.ring([expected.algorithm])
-  const demandExpected = async () => demandDigest(plan, (await ring?.end())?.[0])
+  const demandExpected = async () => {
+    demandDigest(plan, (await ring?.end())?.[0])
+    check?.demand()
+  }
   const { content, containerFormat } = await unpacked(
     ring ? digestedBlocks(arriving, ring) : arriving,
     plan,
@@ -140,11 +153,11 @@ function demandDigest({ name, expected }: IngestPlan, found: string | undefined)
 
 function toIngested(
   { digests, ...stored }: Stored,
-  { hashAlgorithm, alsoHash }: IngestPlan,
+  { hashAlgorithm, alsoHash, signer }: IngestPlan,
   { size: sourceSize }: Arrived,
 ): Ingested {
   const [checksum = '', hashValue = ''] = digests
   const alsoHashed = alsoHash && { algorithm: alsoHash, value: digests.at(-1) ?? '' }
   const hashed = { checksum, hashAlgorithm, hashValue, ...(alsoHashed && { alsoHashed }) }
-  return { ...stored, ...hashed, sourceSize }
+  return { ...stored, ...hashed, ...(signer && { signature: signer.signature }), sourceSize }
 }

@@ -192,6 +192,7 @@ class Upload {
       diskFormat: image.diskFormat ?? 'raw',
       containerFormat: image.containerFormat ?? 'bare',
       size: this.#request.size,
+      signer: this.#request.signer,
       maxSize: config.max_size,
       quota,
       requireMatch: config.require_format_match,

@@ -23,6 +23,7 @@ const OF_CONTENT: ReadonlySet<FailureCode> = new Set([
   'IMAGE_TRUNCATED',
   'IMAGE_UNREADABLE',
   'FILE_SYSTEM_ENCRYPTED',
+  'SIGNATURE_INVALID',
 ])
 
 export type Staged = StagedObject | StagedRefusal

@@ -2,6 +2,7 @@
 import type { Tx } from '../database/database.ts'
 import type { Image } from './image.ts'
 import type { IngestPlan } from './ingest.ts'
+import type { Signer } from './signature.ts'
 
 export interface UploadRequest {
   readonly imageId: string
@@ -16,6 +17,8 @@ export interface UploadRequest {
   readonly taking?:
     | Partial<Pick<IngestPlan, 'decompress' | 'convertTo' | 'requireMatch' | 'alsoHash'>>
     | undefined
+  /** Who has to have signed the data; see `findSigner`. */
+  readonly signer?: Signer | undefined
   readonly userId: string | null
   readonly requestId: string
   /** Aborted when the client leaves. */

@@ -3,6 +3,7 @@ import { MiB } from '../base/units.ts'
 import type { Tx } from '../database/database.ts'
 import type { Limits } from '../access/quotas.ts'
 import type { Image } from '../images/image.ts'
+import { findSigner } from '../images/signature.ts'
 import type { Task } from '../tasks/task.ts'
 import { checkParameters, checkState, chooseStores } from './_check-import.ts'
 import { IMAGE_IMPORT, OLD_IMPORT, type ImportJob, toInput } from './_import-job.ts'
@@ -11,6 +12,7 @@ import { locked } from './_lock.ts'
 import type { ImportMethod } from './method.ts'
 import type { ImportGround } from './_run-import.ts'
 import { SECRET } from './_secret.ts'
+import { keepSigner } from './_signer.ts'
 
 /** See `Imports.begin`. */
 export async function beginImport(
@@ -30,6 +32,10 @@ export async function beginImport(
   const chosen = chooseStores(image, method, request, stores)
   if (chosen.length === 0) return undefined
   const secret = await method.check?.({ parameters, image, caller }, ground.scene)
+  const isArriving = method.from === 'queued'
+  const signer = isArriving
+    ? await findSigner(image.properties, caller, ground.findCertificate)
+    : undefined
   const limits = quotas.active ? await quotas.limits(image.owner) : {}
   const job: ImportJob = {
     imageId: image.id,
@@ -63,6 +69,7 @@ export async function beginImport(
     })
     if (secret !== undefined)
       await catalog.writeAttachment(tx, image.id, SECRET, Buffer.from(secret))
+    if (signer !== undefined) await keepSigner(catalog, tx, image.id, signer)
     return added
   })
   await ground.offer(id)

@@ -6,6 +6,7 @@ import type { Database } from '../database/database.ts'
 import type { Catalog } from '../images/catalog.ts'
 import type { Stores } from '../stores/store.ts'
 import type { Ledger } from '../tasks/ledger.ts'
+import type { FindCertificate } from '../images/signature.ts'
 import type { StagedData } from '../images/staged.ts'
 import type { ImportMethod, MethodScene } from './method.ts'
 import type { ImportStep } from './step.ts'
@@ -47,6 +48,8 @@ export interface ImportParts {
   readonly digests?: DigestThreads | undefined
   /** Keystone as the owner of a token, for glance-download; left out where there is none. */
   readonly openKeystone?: MethodScene['openKeystone']
+  /** Certificates of those who sign images. */
+  readonly findCertificate: FindCertificate
   /** How downloads go about it. Default: as `openDownload` does. */
   readonly download?: Omit<DownloadOptions, 'rules' | 'retries' | 'headers'>
   /** Every method and step there is; the configuration says which are offered, and in which order steps are run. */

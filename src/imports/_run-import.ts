@@ -24,6 +24,7 @@ import type { ImportMethod, MethodScene, StoredObject } from './method.ts'
 import { copyImage } from './methods/copy-image.ts'
 import { readObject } from './_read-object.ts'
 import { readSecret, SECRET } from './_secret.ts'
+import { forgetSigner, readSigner } from './_signer.ts'
 import type { ImportStep } from './step.ts'
 
 /** What imports are made of, chosen by the configuration. */
@@ -133,6 +134,7 @@ class ImportRun {
       }
       const [store] = this.#left
       if (store === undefined) throw this.#noneLeft()
+      const signer = await readSigner(catalog, image.id)
       const formats = formatsOf(image, data, this.#ground.config.image)
       const found = await this.#orFail(store, async () => {
         const object = await this.#newObject(store)
@@ -143,6 +145,7 @@ class ImportRun {
             ...formats,
             size: data.size,
             expected: data.expected,
+            signer,
             requireMatch: this.#ground.config.image.require_format_match,
             quota: await bytesLeft(this.#ground, this.#limits, image),
             ...ingestWishes(this.#ground.chosen, this.#ground.config.import, formats),
@@ -304,6 +307,7 @@ class ImportRun {
       const { id, properties } = await this.#commit(tx)
       await catalog.update(tx, id, { properties: unlocked(properties, [...this.#failed.keys()]) })
       await catalog.removeAttachment(tx, id, SECRET)
+      await forgetSigner(catalog, tx, id)
       const unwanted = await dropStaged(this.#ground, tx, id, this.#noted)
       const message = [this.#moved.message, ...(this.#described?.messages ?? [])].join('. ')
       const result = { image_id: id }

@@ -5,6 +5,7 @@ import { jobOf, objectsOf, OLD_IMPORT } from './_import-job.ts'
 import { failedStores, unlocked } from './_lock.ts'
 import type { ImportGround } from './_run-import.ts'
 import { SECRET } from './_secret.ts'
+import { forgetSigner } from './_signer.ts'
 
 /**
  * Puts the image back as it was: queued, with nothing staged; one that was active stays so, with what was copied by
@@ -30,6 +31,7 @@ export async function undoImport(
       await catalog.update(tx, imageId, { ...(isUndone && nothing), properties })
       if (isUndone) await catalog.removeAttachment(tx, imageId, 'map')
       await catalog.removeAttachment(tx, imageId, SECRET)
+      await forgetSigner(catalog, tx, imageId)
       if (isUndone && task.type === OLD_IMPORT) await catalog.remove(tx, imageId)
     }
     const unwanted = await dropStaged(ground, tx, imageId, objectsOf(task.leftovers))

@@ -172,6 +172,7 @@ export class ImportBench implements AsyncDisposable {
       methods: METHODS,
       steps: STEPS,
       download: { pauseMs: 1 },
+      findCertificate: async () => undefined,
       ...this.#options.parts,
     }
     const imports = openImports(parts)

@@ -4,6 +4,7 @@ import { Failure } from '../../base/failure.ts'
 import type { Image } from '../../images/image.ts'
 import type { ViewedContent } from '../../images/image-content.ts'
 import { placesOf } from '../../images/status.ts'
+import { findSigner } from '../../images/signature.ts'
 import type { UploadRequest } from '../../images/upload.ts'
 import { sendJson, sendNothing } from '../_answer.ts'
 import { readBody } from '../_body.ts'
@@ -76,10 +77,12 @@ export function imageDataRoutes(app: FastifyInstance, service: Service): void {
 
 /** Has data taken in for as long as the client is there. Fails with MEDIA_TYPE_UNSUPPORTED, REQUEST_INVALID. */
 async function whileConnected(
-  { image, caller, request, reply }: ImageVisit,
+  { image, caller, request, reply, service }: ImageVisit,
   take: (request: Omit<UploadRequest, 'store'>) => Promise<Image>,
 ): Promise<void> {
   checkContentType(request)
+  const { findCertificate } = service.imageKeys
+  const signer = await findSigner(image.properties, caller, findCertificate)
   const gone = new AbortController()
   const { raw } = request
   const { socket } = raw // which it forgets when it ends
@@ -92,6 +95,7 @@ async function whileConnected(
       imageId: image.id,
       stream: released(readBody({ request, reply })),
       size: announcedSize(request),
+      signer,
       userId: caller.userId,
       requestId: caller.requestId,
       signal: gone.signal,

@@ -14,7 +14,7 @@ const IMAGE = '/v2/images/:image_id'
 
 /** Records of images: created, shown, deleted, taken out of use and into it. */
 export function imageRoutes(app: FastifyInstance, service: Service): void {
-  const { images, config, stores, imports } = service
+  const { images, imageKeys, config, stores, imports } = service
   const door = openDoor(service)
   const view = openImageView(service)
   const site = readSiteProperties(config.image)
@@ -48,8 +48,9 @@ export function imageRoutes(app: FastifyInstance, service: Service): void {
   app.delete(
     IMAGE,
     { schema: { summary: 'delete an image and its data' } },
-    door.image('delete_image', async ({ image, reply }) => {
+    door.image('delete_image', async ({ image, caller, reply }) => {
       await images.delete(image.id)
+      await imageKeys.deleteEncryptionKey(image, caller)
       return sendNothing(reply)
     }),
   )

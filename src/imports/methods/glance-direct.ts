@@ -1,4 +1,5 @@
 import { Failure } from '../../base/failure.ts'
+import { isSameSignature, signatureOf } from '../../images/signature.ts'
 import { refusalOf } from '../../images/staged.ts'
 import { Type } from '../../schema/type.ts'
 import type { ImportMethod } from '../method.ts'
@@ -20,6 +21,12 @@ export const glanceDirect: ImportMethod = {
       })
     if (found.refused) throw refusalOf(found)
     const { object, ingested } = found
+    if (!isSameSignature(ingested.signature, signatureOf(image.properties)))
+      throw new Failure(
+        'SIGNATURE_INVALID',
+        'the img_signature properties were changed after the data was staged; it is verified as it arrives, so stage it again',
+        { details: { id: image.id } },
+      )
     return {
       kind: 'standing',
       object,

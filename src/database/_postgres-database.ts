@@ -1,6 +1,6 @@
 /**
  * PostgreSQL, which several servers may share. Transactions are serialisable and tried again when they
- * collide; a connection that was lost is replaced by the next one who needs it.
+ * collide, or stand by the rows that they lock; a connection that was lost is replaced by the next one who needs it.
  */
 import { CompiledQuery, type DatabaseConnection, type Kysely } from 'kysely'
 import { Pool, types } from 'pg'
@@ -28,6 +28,8 @@ const SETTINGS = [
 ]
 
 const SERIALIZABLE = 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE'
+/** Each statement sees what others have done before it began, and waits for those who change its rows. */
+const BY_ROWS = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE'
 
 /** Whole numbers are numbers here, and so are their sums, which PostgreSQL has as `numeric`. */
 const NUMBERS = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
@@ -81,12 +83,19 @@ export class PostgresDatabase implements Migratable {
     )
   }
 
+  async writeRows<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return await tryPatiently(
+      () => this.#lend((connection) => this.#transact(connection, BY_ROWS, work)),
+      isCollision, // two wait for each other
+    )
+  }
+
   /** Runs `work` as a transaction while no other process does so with the same lock, for as long as it takes. */
   async writeAlone<T>(lock: number, work: (tx: Tx) => Promise<T>): Promise<T> {
     return await this.#lend((connection) =>
       this.#transact(
         connection,
-        `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(${lock})`,
+        `${BY_ROWS}; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(${lock})`,
         work,
       ),
     )

@@ -90,6 +90,11 @@ export class SqliteDatabase implements Migratable {
     })
   }
 
+  /** What `write` does: there is but one writer, who has all rows. */
+  writeRows<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.write(work)
+  }
+
   /** What `write` does: there is but one writer, whatever the lock. */
   writeAlone<T>(_lock: number, work: (tx: Tx) => Promise<T>): Promise<T> {
     return this.write(work)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
-import { sql } from 'kysely'
+import { type SelectQueryBuilder, sql } from 'kysely'
 import { makeContext } from '../base/context.ts'
 import { isFailure } from '../base/failure.ts'
 import { openDatabaseKinds } from '../testing/database-kinds.ts'
@@ -11,6 +11,7 @@ import { noPostgres } from '../testing/postgres.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { columnTypes } from './columns.ts'
 import type { Database, Migration, Tx } from './database.ts'
+import { lockRows } from './lock-rows.ts'
 import { openDatabase, type DatabaseAddress } from './open-database.ts'
 
 const at = await tempDir()
@@ -60,17 +61,21 @@ async function names(database: Database): Promise<string[]> {
 }
 
 /** Reads a number and writes one more: what is lost if two do so at the same time. */
-async function countUp(tx: Tx): Promise<void> {
+const countUp = (tx: Tx) => countUpBy(tx, (select) => select)
+
+/** The same, of a row that nobody else may count up meanwhile. */
+const countUpLocked = (tx: Tx, name = 'a') => countUpBy(tx, (select) => lockRows(tx, select), name)
+
+type Select = SelectQueryBuilder<Tables, 'things', Pick<Tables['things'], 'count'>>
+
+async function countUpBy(tx: Tx, how: (select: Select) => Select, name = 'a'): Promise<void> {
   const db = tx.as<Tables>()
-  const { count } = await db
-    .selectFrom('things')
-    .select('count')
-    .where('name', '=', 'a')
-    .executeTakeFirstOrThrow()
+  const select = db.selectFrom('things').select('count').where('name', '=', name)
+  const { count } = await how(select).executeTakeFirstOrThrow()
   await db
     .updateTable('things')
     .set({ count: (count ?? 0) + 1 })
-    .where('name', '=', 'a')
+    .where('name', '=', name)
     .execute()
 }
 
@@ -201,6 +206,20 @@ for (const { kind, skip, address } of kinds)
       assert.equal(row?.count, 40)
     })
 
+    it('loses no change of those who lock what they read, beside those who do not', async () => {
+      const where = await address()
+      await using one = await open(where)
+      await using other = await open(where)
+      await one.write(add('a'))
+      await Promise.all(
+        Array.from({ length: 45 }, (_, n) =>
+          n % 3 === 0 ? one.write(countUp) : (n % 3 === 1 ? one : other).writeRows(countUpLocked),
+        ),
+      )
+      const row = await other.read<Tables>().selectFrom('things').selectAll().executeTakeFirst()
+      assert.equal(row?.count, 45)
+    })
+
     it('reads what was written, as soon as that has been told', async () => {
       await using database = await open(await address())
       for (let n = 0; n < 20; n++) {
@@ -283,6 +302,40 @@ describe('PostgreSQL', { skip: noPostgres }, () => {
     }
     await database.write(add('b'))
     assert.deepEqual(await names(database), ['a', 'b'])
+  })
+
+  it('begins nothing again for the sake of rows that nobody else touches', async () => {
+    assert.ok(postgres)
+    await using database = await open({ postgres: await postgres.createDatabase() })
+    const all = Array.from({ length: 40 }, (_, n) => `n${n}`)
+    for (const name of all) await database.write(add(name))
+    let begun = 0
+    const change = (name: string) =>
+      database.writeRows(async (tx) => {
+        begun += 1
+        await countUpLocked(tx, name)
+      })
+    for (let times = 0; times < 5; times++) await Promise.all(all.map(change))
+    assert.equal(begun, 5 * all.length)
+  })
+
+  it('begins again when two wait for each other', async () => {
+    assert.ok(postgres)
+    await using database = await open({ postgres: await postgres.createDatabase() })
+    for (const name of ['a', 'b']) await database.write(add(name))
+    const both = Promise.withResolvers<void>()
+    let first = 0
+    const change = (...names: readonly [string, string]) =>
+      database.writeRows(async (tx) => {
+        await countUpLocked(tx, names[0])
+        if ((first += 1) === 2) both.resolve()
+        await both.promise
+        await countUpLocked(tx, names[1])
+      })
+    await Promise.all([change('a', 'b'), change('b', 'a')])
+    const rows = await database.read<Tables>().selectFrom('things').select('count').execute()
+    assert.deepEqual(rows, [{ count: 2 }, { count: 2 }])
+    assert.equal(first, 3)
   })
 
   it('says that there is no such database', async () => {

@@ -31,4 +31,11 @@ export interface Database extends AsyncDisposable {
    * Fails with DATABASE_AWAY, DATABASE_BUSY, DATABASE_FULL, and with what `work` throws.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /**
+   * As `write`, for what comes often and is about a few rows: it waits for others at these rows, and collides with nobody
+   * at rows beside them, as serialisable transactions do. In return it cares for what it read by itself: a row on which
+   * something depends is locked when it is read (`lockRows`), or changed by one statement that says how it must be.
+   * Whoever else depends on such rows, in a `write` too, locks or changes them as well.
+   */
+  writeRows<T>(work: (tx: Tx) => Promise<T>): Promise<T>
 }

@@ -1,6 +1,7 @@
 import type { UpdateObject } from 'kysely'
 import { Failure, messageOf } from '../base/failure.ts'
 import type { Tx } from '../database/database.ts'
+import { lockRows } from '../database/lock-rows.ts'
 import type { LedgerGround } from './_ledger-ground.ts'
 import { type TaskTables, toTask } from './_task-table.ts'
 import { outcomeOf } from './outcome.ts'
@@ -66,14 +67,14 @@ export class HeldLease implements Lease {
   }
 
   async guard(tx: Tx): Promise<void> {
-    const held = await tx
+    const own = tx
       .as<TaskTables>()
       .selectFrom('tasks')
       .select('id')
       .where('id', '=', this.#task.id)
       .where('holder', '=', this.#holder)
       .where('expires_at', 'is', null)
-      .executeTakeFirst()
+    const held = await lockRows(tx, own).executeTakeFirst() // nobody takes it over before this stands
     if (!held) throw this.#lost()
   }
 
@@ -82,7 +83,7 @@ export class HeldLease implements Lease {
       this.#endedInTx = true
       await this.#end(outcome, tx)
     } else {
-      await this.#ground.database.write((tx) => this.#end(outcome, tx))
+      await this.#ground.database.writeRows((tx) => this.#end(outcome, tx))
       this.#close()
     }
     this.#task = { ...this.#task, ...outcome }
@@ -97,14 +98,14 @@ export class HeldLease implements Lease {
       holder: newHolder(),
       lease_until: leaseUntil(),
     }
-    const row = await database.write((tx) => this.#change(tx, change))
+    const row = await database.writeRows((tx) => this.#change(tx, change))
     this.#close()
     return new HeldLease(this.#ground, toTask(row), grantedAt)
   }
 
   async giveBack(): Promise<void> {
     this.#close()
-    await this.#ground.database.write((tx) =>
+    await this.#ground.database.writeRows((tx) =>
       this.#change(tx, {
         ...this.#progress(),
         status: 'pending',
@@ -131,7 +132,7 @@ export class HeldLease implements Lease {
     try {
       if (this.#endedInTx && !(await this.#isStillHeld())) return
       const change = { ...this.#progress(), holder: null, lease_until: null }
-      await this.#ground.database.write((tx) => this.#change(tx, change))
+      await this.#ground.database.writeRows((tx) => this.#change(tx, change))
     } catch (error) {
       // It runs out by itself.
       const { id } = this.#task
@@ -198,7 +199,7 @@ export class HeldLease implements Lease {
   async #renew(change: Change = {}): Promise<void> {
     const { database, timers, leaseUntil } = this.#ground
     const sentAt = timers.now()
-    const row = await database.write((tx) =>
+    const row = await database.writeRows((tx) =>
       this.#change(tx, { ...this.#progress(), ...change, lease_until: leaseUntil() }),
     )
     if (this.#over) return

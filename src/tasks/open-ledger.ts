@@ -105,7 +105,7 @@ class DatabaseLedger implements Ledger {
   async claim(id: string): Promise<Lease | undefined> {
     const { database, timers, newHolder, leaseUntil, time } = this.#ground
     const grantedAt = timers.now()
-    const row = await database.write((tx) =>
+    const row = await database.writeRows((tx) =>
       tx
         .as<TaskTables>()
         .updateTable('tasks')
@@ -126,7 +126,7 @@ class DatabaseLedger implements Ledger {
   }
 
   async cancel(id: string): Promise<void> {
-    await this.#ground.database.write((tx) =>
+    await this.#ground.database.writeRows((tx) =>
       tx
         .as<TaskTables>()
         .updateTable('tasks')
@@ -161,7 +161,7 @@ class DatabaseLedger implements Ledger {
 
   async prune(): Promise<number> {
     const { database, time } = this.#ground
-    const gone = await database.write((tx) => {
+    const gone = await database.writeRows((tx) => {
       const tables = tx.as<TaskTables>()
       const expired = tables
         .selectFrom('tasks')
@@ -182,7 +182,7 @@ class DatabaseLedger implements Ledger {
 
   async buryPredecessor(holder: string): Promise<void> {
     const prefix = `${holder}/`
-    await this.#ground.database.write((tx) =>
+    await this.#ground.database.writeRows((tx) =>
       tx
         .as<TaskTables>()
         .updateTable('tasks')

@@ -1,9 +1,18 @@
 /** Who gets a task, for how long, and that whoever lost it changes nothing any more. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { sql } from 'kysely'
+import type { Database } from '../database/database.ts'
 import { failsWith } from './fails-with.ts'
 import { LEASE_MS } from './ledger-bench.ts'
 import { DONE, GONE_WRONG, type LedgerScene } from './_ledger-scene.ts'
+
+/** Whether somebody waits for a row of this PostgreSQL's database. */
+async function someWait(database: Database): Promise<boolean> {
+  const { rows } = await sql`select 1 from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(database.read())
+  return rows.length > 0
+}
 
 export function describeFencing(scene: () => LedgerScene): void {
   describe('gives a task', () => {
@@ -63,6 +72,27 @@ export function describeFencing(scene: () => LedgerScene): void {
       assert.equal(taken.task.attempts, 2)
       await taken.finish(DONE)
     })
+
+    for (const how of ['write', 'writeRows'] as const)
+      it(`to nobody while its holder changes things (${how}), even if its lease has run out`, async (test) => {
+        const { bench, here, there, begin } = scene()
+        const { database } = bench
+        if (database.kind === 'sqlite') return test.skip('one writer at a time')
+        const lease = await begin()
+        here.kill()
+        await bench.pass(LEASE_MS + 1)
+        let seen: string | undefined
+        const claimed = await database[how](async (tx) => {
+          await lease.guard(tx)
+          const claiming = there.ledger.claim(lease.task.id).finally(() => (seen ??= 'claimed'))
+          while (seen === undefined) if (await someWait(database)) seen = 'waits'
+          return { claiming }
+        })
+        assert.equal(seen, 'waits')
+        const taken = await claimed.claiming
+        assert.ok(taken)
+        await taken.finish(DONE)
+      })
 
     it('at once to somebody else when it is given back, and counts that beginning no more', async () => {
       const { bench, here, there, claimed } = scene()

@@ -109,24 +109,28 @@ export class LedgerBench {
 
   #wired(node: Pick<LedgerNode, 'wire'>): Database {
     const { database } = this
+    const through =
+      (write: Database['write']): Database['write'] =>
+      async (work) => {
+        if (node.wire === 'hangs')
+          await new Promise<void>((resolve) => void this.#waiting.add(resolve))
+        if (node.wire === 'cut') throw away()
+        this.#pending += 1
+        try {
+          return await write(work)
+        } finally {
+          this.#pending -= 1
+          if (this.#pending === 0) for (const settled of this.#settle.splice(0)) settled()
+        }
+      }
     return {
       kind: database.kind,
       read<Tables>() {
         if (node.wire !== 'whole') throw away()
         return database.read<Tables>()
       },
-      write: async (work) => {
-        if (node.wire === 'hangs')
-          await new Promise<void>((resolve) => void this.#waiting.add(resolve))
-        if (node.wire === 'cut') throw away()
-        this.#pending += 1
-        try {
-          return await database.write(work)
-        } finally {
-          this.#pending -= 1
-          if (this.#pending === 0) for (const settled of this.#settle.splice(0)) settled()
-        }
-      },
+      write: through((work) => database.write(work)),
+      writeRows: through((work) => database.writeRows(work)),
       [Symbol.asyncDispose]: async () => {},
     }
   }

@@ -3,14 +3,17 @@
  * clients at once, and followed to their end. Told are images a second (of each of some runs on one server, and their
  * median), the time of an order, and what the server's memory does meanwhile: it may not grow with their number.
  *
- *     node bench/factory.ts [--images N] [--runs N] [--clients N] [--base]
+ *     node bench/factory.ts [--images N] [--runs N] [--clients N] [--base] [--postgres]
  *
- * `--base`: base images only, each of which has a body of its own to be stored.
+ * `--base`: base images only, each of which has a body of its own to be stored. `--postgres`: on a PostgreSQL of its own,
+ * which syncs as any other does; told is also how many transactions were begun again for each image.
  */
 import { readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { parseArgs } from 'node:util'
+import { Client } from 'pg'
 import { formatSize } from '../src/base/units.ts'
+import { startPostgres } from '../src/testing/postgres.ts'
 import { startServer } from '../src/testing/serve.ts'
 import { openPlace } from './place.ts'
 
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
     clients: { type: 'string', default: '32' },
     base: { type: 'boolean', default: false },
+    postgres: { type: 'boolean', default: false },
   },
 })
 const stages = values.base ? 1 : 3
@@ -34,7 +38,12 @@ const orders = Math.ceil(Number(values.images) / stages)
 const images = orders * stages * runs
 
 await using place = await openPlace()
+await using postgres = values.postgres
+  ? await startPostgres({ fsync: 'on', full_page_writes: 'on' }, place.at('.'))
+  : undefined
+const database = await postgres?.createDatabase()
 const config = {
+  ...(database !== undefined && { database }),
   data_dir: place.at('data'),
   import: { concurrency: 16 },
   factory: { concurrency: { mock: 16 } },
@@ -93,6 +102,7 @@ async function run(number: number): Promise<number> {
 }
 
 const before = serverMemory()
+const countsBefore = await transactions()
 const cpuBefore = serverCpuS()
 const speeds: number[] = []
 for (let number = 1; number <= runs; number++) speeds.push(await run(number))
@@ -102,12 +112,21 @@ const perSecond = medianOf(speeds)
 const third = memory[Math.floor(memory.length / 3)]?.size ?? before
 const growth = serverMemory() - third
 const cpuMs = ((serverCpuS() - cpuBefore) / images) * 1000
+const counts = await transactions()
+const perImage = (name: 'commits' | 'rollbacks') =>
+  ((counts[name] - countsBefore[name]) / images).toFixed(2)
 const rows = [
   ['images', String(images)],
   ['images a second, median', perSecond.toFixed(0)],
   ['of each run', speeds.map((speed) => speed.toFixed(0)).join(', ')],
   ['processor time of the server for one', `${cpuMs.toFixed(1)} ms`],
   ['an order, median', `${medianOf(orderMs).toFixed(1)} ms`],
+  ...(database === undefined
+    ? []
+    : [
+        ['transactions for one: committed', perImage('commits')],
+        ['transactions for one: given up, most to be begun again', perImage('rollbacks')],
+      ]),
   ['memory of the server before', formatSize(before)],
   ...memory.map(({ after, size }) => [`after ${after} images`, formatSize(size)]),
   ['growth from the first third to the end', formatSize(Math.max(0, growth))],
@@ -117,6 +136,18 @@ if (perSecond < MIN_PER_SECOND || growth > MAX_GROWTH) process.exitCode = 1
 
 function medianOf(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+}
+
+/** Transactions of the database so far. */
+async function transactions(): Promise<{ commits: number; rollbacks: number }> {
+  if (database === undefined) return { commits: 0, rollbacks: 0 }
+  const client = new Client(database)
+  await client.connect()
+  const { rows } = await client.query<{ commits: string; rollbacks: string }>(
+    'select xact_commit commits, xact_rollback rollbacks from pg_stat_database where datname = current_database()',
+  )
+  await client.end()
+  return { commits: Number(rows[0]?.commits), rollbacks: Number(rows[0]?.rollbacks) }
 }
 
 /** Resident bytes of the server's process. */

@@ -62,18 +62,31 @@ class PgBossQueue implements Queue {
     await this.#patiently(this.#boss.send(NAME, { taskId }, { singletonKey: taskId }))
   }
 
+  /**
+   * One worker of pg-boss asks, and only while there is a place: each that it has is woken by every message, and asks the
+   * database. A message is delivered when its work has begun.
+   */
   async work(concurrency: number, handle: (taskId: string) => Promise<void>): Promise<void> {
-    for (let at = 0; at < concurrency; at += 1) {
-      let worker = ''
-      worker = await this.#boss.work<{ taskId: string }>(
-        NAME,
-        { pollingIntervalSeconds: 2, notifyPollingIntervalSeconds: 10 },
-        async (jobs) => {
-          for (const { data } of jobs) await handle(data.taskId).catch(this.#warn)
-          this.#boss.notifyWorker(worker) // the next one may be waiting already
-        },
-      )
+    let running = 0
+    let left = Promise.withResolvers<void>()
+    const begin = async (taskId: string) => {
+      running += 1
+      await handle(taskId).catch(this.#warn)
+      running -= 1
+      left.resolve()
     }
+    const worker = await this.#boss.work<{ taskId: string }>(
+      NAME,
+      { pollingIntervalSeconds: 2, notifyPollingIntervalSeconds: 10 },
+      async (jobs) => {
+        for (const { data } of jobs) void begin(data.taskId)
+        if (running >= concurrency) {
+          left = Promise.withResolvers()
+          await left.promise
+        }
+        this.#boss.notifyWorker(worker) // the next one may be waiting already
+      },
+    )
   }
 
   async rest(): Promise<void> {

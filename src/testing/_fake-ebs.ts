@@ -63,9 +63,18 @@ export class FakeBlocks {
   }
 
   #start(body: Buffer): Answer {
-    const { VolumeSize, ClientToken, Description, Tags, Timeout, ...more } = JSON.parse(
-      body.toString(),
-    ) as {
+    const {
+      VolumeSize,
+      ClientToken,
+      Description,
+      Tags,
+      Timeout,
+      Encrypted = false,
+      KmsKeyArn,
+      ...more
+    } = JSON.parse(body.toString()) as {
+      Encrypted?: boolean
+      KmsKeyArn?: string
       VolumeSize?: number
       ClientToken?: string
       Description?: string
@@ -76,6 +85,8 @@ export class FakeBlocks {
       throw new EbsRefusal(400, 'ValidationException', 'VolumeSize')
     if (Object.keys(more).length > 0 || (Timeout !== undefined && (Timeout < 10 || Timeout > 4320)))
       throw new EbsRefusal(400, 'ValidationException', JSON.stringify(more))
+    if (KmsKeyArn !== undefined && !Encrypted)
+      throw new EbsRefusal(400, 'ValidationException', 'KmsKeyArn without Encrypted')
     if (!ClientToken || ClientToken.length > 255 || (Description ?? '').length > 255)
       throw new EbsRefusal(400, 'ValidationException', 'ClientToken, Description')
     const known = [...this.#snapshots.values()].find(({ token }) => token === ClientToken)

@@ -46,6 +46,16 @@ export class Ec2Refusal extends Error {
 
 const BLOCK = 512 * KiB
 
+/** A question by filters is answered in pages, of which the first may be empty, as Amazon says that it may be. */
+const NEXT = '<nextToken>page-2</nextToken>'
+
+/** Whether this is the first page of several. */
+function isFirstPage(form: Map<string, string>): boolean {
+  if (!form.has('NextToken')) return true
+  if (take(form, 'NextToken') !== 'page-2') throw new Ec2Refusal(400, 'InvalidNextToken')
+  return false
+}
+
 export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
   RegisterImage: ({ form, images, snapshots }) => {
     const tags = tagsOf(form, 'image')
@@ -67,6 +77,8 @@ export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
       need('VirtualizationType') !== 'hvm'
     )
       throw new Ec2Refusal(400, 'InvalidParameterValue')
+    if (need('Architecture') === 'i386' && need('BootMode') !== 'legacy-bios')
+      throw new Ec2Refusal(400, 'UnsupportedOperation', 'BootMode')
     const id = `ami-${String(images.size + 1).padStart(17, '0')}`
     images.set(id, { id, registered, snapshot, tags, launchers: [] })
     return `<imageId>${id}</imageId>`
@@ -74,7 +86,9 @@ export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
   DescribeImages: ({ form, images }) => {
     const ids = listOf(form, 'ImageId')
     const owners = listOf(form, 'Owner')
+    const isFirst = isFirstPage(form)
     const wanted = filterOf(form)
+    if (ids.length === 0 && isFirst) return `<imagesSet/>${NEXT}`
     if (owners.some((owner) => owner !== 'self'))
       throw new Ec2Refusal(400, 'InvalidUserID.Malformed')
     for (const id of ids) if (!images.has(id)) throw new Ec2Refusal(400, 'InvalidAMIID.NotFound')
@@ -104,7 +118,9 @@ export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
   DescribeSnapshots: ({ form, snapshots, account }) => {
     const ids = listOf(form, 'SnapshotId')
     listOf(form, 'Owner')
+    const isFirst = isFirstPage(form)
     const wanted = filterOf(form)
+    if (ids.length === 0 && isFirst) return `<snapshotSet/>${NEXT}`
     for (const id of ids)
       if (!snapshots.has(id)) throw new Ec2Refusal(400, 'InvalidSnapshot.NotFound')
     const found = [...snapshots.values()].filter(
@@ -150,17 +166,15 @@ export const EC2_ACTIONS: Readonly<Record<string, (asked: Asked) => Answer>> = {
   },
   DescribeImportSnapshotTasks: ({ form, imports }) => {
     const ids = listOf(form, 'ImportTaskId')
-    const wanted = filterOf(form, 'Filters')
-    const found = [...imports.values()].filter(
-      ({ id, tags }) => (ids.length === 0 || ids.includes(id)) && wanted(tags),
-    )
+    if (ids.length === 0 && isFirstPage(form)) return `<importSnapshotTaskSet/>${NEXT}`
+    const found = [...imports.values()].filter(({ id }) => ids.length === 0 || ids.includes(id))
     for (const task of found)
       if (task.looks++ > 0 && task.status === 'active')
         task.status = task.snapshot === undefined ? 'deleted' : 'completed'
-    const items = found.map(({ id, status, snapshot }) => {
+    const items = found.map(({ id, status, snapshot, tags }) => {
       const made =
         status === 'completed' ? `<snapshotId>${snapshot}</snapshotId>` : '<progress>40</progress>'
-      return `<item><importTaskId>${id}</importTaskId><snapshotTaskDetail>${made}<status>${status}</status><statusMessage>ClientError: it is not a disk</statusMessage></snapshotTaskDetail></item>`
+      return `<item><importTaskId>${id}</importTaskId><snapshotTaskDetail>${made}<status>${status}</status><statusMessage>ClientError: it is not a disk</statusMessage></snapshotTaskDetail>${tagSet(tags)}</item>`
     })
     return `<importSnapshotTaskSet>${items.join('')}</importSnapshotTaskSet>`
   },
@@ -215,13 +229,18 @@ function tagsOf(form: Map<string, string>, resource: string): Map<string, string
   return pairsOf(form, /^TagSpecification\.1\.Tag\.\d+\./)
 }
 
-/** `tag:KEY` with one value. Not all actions call it the same. */
-function filterOf(
-  form: Map<string, string>,
-  prefix = 'Filter',
-): (tags: ReadonlyMap<string, string>) => boolean {
-  if (!form.has(`${prefix}.1.Name`)) return () => true
-  const key = take(form, `${prefix}.1.Name`).replace(/^tag:/, '')
-  const value = take(form, `${prefix}.1.Value.1`)
+function tagSet(tags: ReadonlyMap<string, string>): string {
+  const items = Array.from(
+    tags,
+    ([key, value]) => `<item><key>${key}</key><value>${value}</value></item>`,
+  )
+  return `<tagSet>${items.join('')}</tagSet>`
+}
+
+/** `tag:KEY` with one value. */
+function filterOf(form: Map<string, string>): (tags: ReadonlyMap<string, string>) => boolean {
+  if (!form.has('Filter.1.Name')) return () => true
+  const key = take(form, 'Filter.1.Name').replace(/^tag:/, '')
+  const value = take(form, 'Filter.1.Value.1')
   return (tags) => tags.get(key) === value
 }

@@ -42,6 +42,8 @@ export interface Ec2Trouble {
   readonly refused: Record<string, string>
   /** The import service ends with an error. */
   badImport: boolean
+  /** Actions that are done once more, but whose answer is lost: it is a 500. */
+  readonly lost: Set<string>
 }
 
 export interface FakeEc2Options {
@@ -57,7 +59,7 @@ export async function openFakeEc2({ s3, keeps = true }: FakeEc2Options = {}): Pr
   const account = '123456789012'
   const { accessKey, secretKey } = s3 ?? { accessKey: 'AKIDFAKE', secretKey: randomUUID() }
   const keys = { accessKey, secretKey }
-  const trouble: Ec2Trouble = { failNext: 0, refused: {}, badImport: false }
+  const trouble: Ec2Trouble = { failNext: 0, refused: {}, badImport: false, lost: new Set() }
   const asked: string[] = []
   const images = new Map<string, FakeImage>()
   const snapshots = new Map<string, FakeSnapshot>()
@@ -76,6 +78,7 @@ export async function openFakeEc2({ s3, keeps = true }: FakeEc2Options = {}): Pr
     const given = new Map(form)
     const content = act({ ...world, form: given })
     const unread = [...given.keys()].filter((key) => !['Action', 'Version'].includes(key))
+    if (trouble.lost.delete(action)) throw new Ec2Refusal(500, 'InternalError')
     if (unread.length > 0) throw new Ec2Refusal(400, 'UnknownParameter', unread.join(' '))
     return `<${action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>${randomUUID()}</requestId>${content}</${action}Response>`
   }

@@ -29,7 +29,7 @@ export async function startSnapshot(
   { token, description, tags }: NewSnapshot,
   { signal }: Pick<Context, 'signal'>,
 ): Promise<{ id: string; account: string | undefined }> {
-  const { encrypted, kms_key } = options
+  const { kms_key, encrypted = kms_key === undefined ? undefined : true } = options
   const command = new ebsLibrary.StartSnapshotCommand({
     VolumeSize: Math.ceil(disk.size / GiB),
     ClientToken: token,

@@ -41,14 +41,26 @@ export interface NewImage {
 
 /** Registers the AMI; its id. */
 export async function registerImage(
-  { ec2, ec2Library }: Ec2Clients,
+  clients: Ec2Clients,
   image: NewImage,
+  imageId: string,
   { signal }: Signal,
 ): Promise<string> {
+  const { ec2, ec2Library } = clients
   const command = new ec2Library.RegisterImageCommand(registration(image))
-  const answer = await asking(`AMI ${image.name}`, ec2.send(command, { abortSignal: signal }))
-  return answer.ImageId ?? ''
+  try {
+    return (await ec2.send(command, { abortSignal: signal })).ImageId ?? ''
+  } catch (error) {
+    // The library asks again when an answer is lost; then the name is taken by the AMI of the question before.
+    const isTaken = error instanceof Error && error.name === 'InvalidAMIName.Duplicate'
+    const ours = isTaken ? await findImage(clients, imageId) : undefined
+    if (ours !== undefined) return ours
+    throw ec2Failure(error, `AMI ${image.name}`)
+  }
 }
+
+/** Source: Amazon EC2, "Requirements for UEFI boot mode": Graviton knows nothing else, and 32 bits know nothing of it. */
+const BOOT_MODES = { x86_64: 'uefi-preferred', arm64: 'uefi', i386: 'legacy-bios' } as const
 
 function registration({
   name,
@@ -58,7 +70,7 @@ function registration({
   tags,
 }: NewImage): RegisterImageRequest {
   const { ec2_description, ec2_root_device = '/dev/xvda', ec2_volume_size } = options
-  const { ec2_boot_mode = architecture === 'arm64' ? 'uefi' : 'uefi-preferred' } = options
+  const { ec2_boot_mode = BOOT_MODES[architecture] } = options
   return {
     Name: name,
     Architecture: architecture,
@@ -139,26 +151,34 @@ export async function findSnapshots(
   { ec2, ec2Library }: Ec2Clients,
   imageId: string,
 ): Promise<string[]> {
-  const command = new ec2Library.DescribeSnapshotsCommand({
-    OwnerIds: ['self'],
-    Filters: [tagged(imageId)],
-  })
-  const { Snapshots = [] } = await asking('snapshots', ec2.send(command))
-  return Snapshots.flatMap(({ SnapshotId }) => SnapshotId ?? [])
+  const wanted = { OwnerIds: ['self'], Filters: [tagged(imageId)] }
+  const pages = ec2Library.paginateDescribeSnapshots({ client: ec2 }, wanted)
+  const found = await asking('snapshots', Array.fromAsync(pages))
+  return found
+    .flatMap(({ Snapshots = [] }) => Snapshots)
+    .flatMap(({ SnapshotId }) => SnapshotId ?? [])
 }
 
-/** Imports that were begun for it, and the snapshots they have made. */
+/**
+ * Imports that were begun for it, and the snapshots they have made; Amazon tells of those of the last seven days. Which filters
+ * this question knows is not written anywhere, so their tags are looked at here.
+ */
 export async function findImports(
   { ec2, ec2Library }: Ec2Clients,
   imageId: string,
 ): Promise<{ task: string; snapshot: string | undefined }[]> {
-  const command = new ec2Library.DescribeImportSnapshotTasksCommand({ Filters: [tagged(imageId)] })
-  const { ImportSnapshotTasks = [] } = await asking('imports', ec2.send(command))
-  return ImportSnapshotTasks.flatMap(({ ImportTaskId, SnapshotTaskDetail }) =>
-    ImportTaskId === undefined
-      ? []
-      : [{ task: ImportTaskId, snapshot: SnapshotTaskDetail?.SnapshotId }],
-  )
+  const pages = ec2Library.paginateDescribeImportSnapshotTasks({ client: ec2 }, {})
+  const found = await asking('imports', Array.fromAsync(pages))
+  return found
+    .flatMap(({ ImportSnapshotTasks = [] }) => ImportSnapshotTasks)
+    .filter(({ Tags = [] }) =>
+      Tags.some(({ Key, Value }) => Key === IMAGE_TAG && Value === imageId),
+    )
+    .flatMap(({ ImportTaskId, SnapshotTaskDetail }) =>
+      ImportTaskId === undefined
+        ? []
+        : [{ task: ImportTaskId, snapshot: SnapshotTaskDetail?.SnapshotId }],
+    )
 }
 
 function tagged(imageId: string): Filter {
@@ -169,8 +189,9 @@ async function describe(
   { ec2, ec2Library }: Ec2Clients,
   which: { ImageIds: string[] } | { Owners: string[]; Filters: Filter[] },
 ): Promise<Image | undefined> {
-  const asked = ec2.send(new ec2Library.DescribeImagesCommand(which))
-  return (await unlessGone('AMI', asked))?.Images?.[0]
+  const pages = ec2Library.paginateDescribeImages({ client: ec2 }, which)
+  const found = await unlessGone('AMI', Array.fromAsync(pages))
+  return found?.flatMap(({ Images = [] }) => Images)[0]
 }
 
 async function unlessGone<Answer>(

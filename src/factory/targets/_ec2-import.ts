@@ -68,7 +68,8 @@ export async function startImport(
   { token, key, format, description, tags }: Import,
   { signal }: Pick<Context, 'signal'>,
 ): Promise<string> {
-  const { bucket, prefix = 'ingot/', role, encrypted, kms_key } = options
+  const { bucket, prefix = 'ingot/', role, kms_key } = options
+  const { encrypted = kms_key === undefined ? undefined : true } = options
   const command = new ec2Library.ImportSnapshotCommand({
     ClientToken: token,
     Description: description,

@@ -26,7 +26,7 @@ export const ec2OptionsSchema = Type.Object(
     ec2_boot_mode: Type.Optional(
       Type.Union(
         [Type.Literal('uefi'), Type.Literal('uefi-preferred'), Type.Literal('legacy-bios')],
-        { description: 'default uefi-preferred; uefi for arm64' },
+        { description: 'default uefi-preferred; uefi for arm64, legacy-bios for i386' },
       ),
     ),
     ec2_ena: Type.Optional(
@@ -103,7 +103,9 @@ export const ec2ProviderSchema = Type.Object(
     encrypted: Type.Optional(
       Type.Boolean({ description: 'encrypt the snapshot; default: as the account says' }),
     ),
-    kms_key: Type.Optional(Type.String({ description: 'the key to encrypt it with' })),
+    kms_key: Type.Optional(
+      Type.String({ description: 'the key to encrypt it with; it is encrypted then' }),
+    ),
     ec2_endpoint: endpoint('EC2'),
     ebs_endpoint: endpoint('the EBS direct APIs'),
     s3_endpoint: endpoint('S3'),

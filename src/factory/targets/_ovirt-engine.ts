@@ -20,6 +20,9 @@ export type OvirtProvider = Provider<OvirtProviderOptions, OvirtCredentials>
 /** A thing of the engine's, of which we look at little. */
 export type Thing = { readonly id: string } & Readonly<Record<string, unknown>>
 
+/** A disk whose transfer nobody goes on with is let go of after two minutes. */
+const MOST_TRIES = 60
+
 type Asked = Pick<RestQuestion, 'method' | 'json'>
 
 export class OvirtEngine implements AsyncDisposable {
@@ -60,15 +63,17 @@ export class OvirtEngine implements AsyncDisposable {
     return asThing(await this.ask(path, signal, { method: 'POST', json }))
   }
 
-  /** Removes it, once it is not locked any more. That it is gone is success. */
+  /** Removes it, once it is not locked any more; one that is in use stays so. That it is gone is success. */
   async remove(path: string, signal: AbortSignal): Promise<void> {
+    let tries = 0
     await askUntil(this.#pollSeconds, signal, async () => {
       try {
         await this.#remove(path, signal)
         return true
       } catch (error) {
-        if (isFailure(error) && error.details['status'] === 409) return undefined
-        throw error
+        const isBusy = isFailure(error) && error.details['status'] === 409
+        if (!isBusy || ++tries > MOST_TRIES) throw error
+        return undefined
       }
     })
   }

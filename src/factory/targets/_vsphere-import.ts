@@ -21,7 +21,7 @@ import type { FormattedDisk } from '../cloud-target.ts'
 import type { PhaseScene } from '../os-builder.ts'
 import { askUntil } from './_poll.ts'
 import { NETWORK } from './_vsphere-descriptor.ts'
-import { upload, type VsphereProvider } from './_vsphere-upload.ts'
+import { keepingAlive, upload, type VsphereProvider } from './_vsphere-upload.ts'
 
 /** Where a machine goes. */
 interface Place {
@@ -63,16 +63,20 @@ export async function importMachine(
     // A host that vCenter does not name is vCenter itself.
     const url = textOf(childOf(need(device, 'a disk'), 'url'))
     const { host } = new URL(provider.options.url)
-    await upload(
-      http,
-      {
-        method: 'POST',
-        url: url.replace(/^(https?:\/\/)\*/, `$1${host}`),
-        mediaType: 'application/x-vnd.vmware-streamVmdk',
-        content: machine.disk,
-      },
-      { signal, tell: tellLease(vsphere, lease, scene) },
-    )
+    let percent = 0
+    const tell = (fraction: number) => {
+      percent = Math.floor(fraction * 100)
+      scene.tell(fraction)
+    }
+    const keep = async () =>
+      await vsphere.call('HttpNfcLeaseProgress', lease, field('percent', `${percent}`), signal)
+    const sending = {
+      method: 'POST',
+      url: url.replace(/^(https?:\/\/)\*/, `$1${host}`),
+      mediaType: 'application/x-vnd.vmware-streamVmdk',
+      content: machine.disk,
+    } as const
+    await keepingAlive(keep, async () => await upload(http, sending, { signal, tell }))
     await vsphere.call('HttpNfcLeaseComplete', lease, '', signal)
     return made
   } catch (error) {
@@ -80,19 +84,6 @@ export async function importMachine(
     const ending = AbortSignal.timeout(10_000)
     await vsphere.call('HttpNfcLeaseAbort', lease, '', ending).catch(() => {})
     throw error
-  }
-}
-
-/** A lease of which nothing is heard ends; so vSphere is told of every whole percent as well. */
-function tellLease(vsphere: Vsphere, lease: ManagedThing, { signal, tell }: PhaseScene) {
-  let last = 0
-  return (fraction: number) => {
-    tell(fraction)
-    const percent = Math.floor(fraction * 100)
-    if (percent <= last) return
-    last = percent
-    const told = vsphere.call('HttpNfcLeaseProgress', lease, field('percent', `${percent}`), signal)
-    told.catch(() => {}) // if the lease has ended, the upload fails
   }
 }
 

@@ -9,7 +9,7 @@ import { memorySource, type Source } from '../../bytes/source.ts'
 import type { PhaseScene } from '../os-builder.ts'
 import { askUntil } from './_poll.ts'
 import { DISK_FILE } from './_vsphere-descriptor.ts'
-import { upload, type VsphereProvider } from './_vsphere-upload.ts'
+import { keepingAlive, upload, type VsphereProvider } from './_vsphere-upload.ts'
 
 const SESSION_HEADER = 'vmware-api-session-id'
 
@@ -41,19 +41,47 @@ export async function openLibrary(
   return { http, rest, base: `${base}/com/vmware/content/library`, session }
 }
 
-/** Makes an item in the library of this name; its id. */
+export interface NewItem {
+  /** Name of the library. */
+  readonly library: string
+  readonly name: string
+  /** Whose it is: names are not ours alone. */
+  readonly description: string
+}
+
+/** Makes an item; its id. */
 export async function createItem(
   library: Library,
-  of: { readonly library: string; readonly name: string; readonly description: string },
+  { library: of, name, description }: NewItem,
   signal: AbortSignal,
 ): Promise<string> {
-  const found = await ask(library, '?~action=find', signal, { spec: { name: of.library } })
-  const [libraryId] = Array.isArray(found) ? (found as unknown[]) : []
-  if (typeof libraryId !== 'string')
-    throw new Failure('CLOUD_NOT_FOUND', `vSphere has no content library ${of.library}`)
-  const { name, description } = of
-  const spec = { library_id: libraryId, name, description, type: 'ovf' }
+  const library_id = await findLibrary(library, of, signal)
+  const spec = { library_id, name, description, type: 'ovf' }
   return asId(await ask(library, '/item', signal, { create_spec: spec }))
+}
+
+/** Ids of the items that are as one was to be made. */
+export async function findItems(
+  library: Library,
+  { library: of, name, description }: NewItem,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const library_id = await findLibrary(library, of, signal)
+  const found = await ask(library, '/item?~action=find', signal, { spec: { library_id, name } })
+  const ours: string[] = []
+  for (const id of Array.isArray(found) ? found.map(asId) : []) {
+    const url = `${library.base}/item/id:${id}`
+    const item = valueOf((await askRest(library.rest, { url, signal })).json)
+    if ((item as { description?: unknown } | undefined)?.description === description) ours.push(id)
+  }
+  return ours
+}
+
+async function findLibrary(library: Library, name: string, signal: AbortSignal): Promise<string> {
+  const found = await ask(library, '?~action=find', signal, { spec: { name } })
+  const [libraryId] = Array.isArray(found) ? (found as unknown[]) : []
+  if (typeof libraryId === 'string') return libraryId
+  throw new Failure('CLOUD_NOT_FOUND', `vSphere has no content library ${name}`)
 }
 
 /** Pushes the two files of an item. */
@@ -85,8 +113,9 @@ export async function fillItem(
       { signal, tell: told },
     )
   }
+  const keep = async () => await ask(library, `${session}?~action=keep-alive`, signal, {})
   await push('image.ovf', memorySource(Buffer.from(descriptor)), () => {})
-  await push(DISK_FILE, disk, tell)
+  await keepingAlive(keep, async () => await push(DISK_FILE, disk, tell))
   await ask(library, `${session}?~action=complete`, signal, {})
   await askUntil(pollSeconds, signal, async () => {
     const { json } = await askRest(library.rest, { url: `${library.base}${session}`, signal })

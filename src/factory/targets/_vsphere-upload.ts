@@ -64,6 +64,33 @@ export async function upload(
   }
 }
 
+/** Leases and sessions of which nothing is heard for five minutes end. */
+const KEEP_MS = 60_000
+
+/**
+ * What `work` gives; meanwhile `keep` is called again and again, however fast or slow the work gets on. That it fails is
+ * told by the work, if it matters.
+ */
+export async function keepingAlive<T>(
+  keep: () => Promise<unknown>,
+  work: () => Promise<T>,
+  everyMs = KEEP_MS,
+): Promise<T> {
+  let isAsking = false
+  const ask = async () => {
+    if (isAsking) return
+    isAsking = true
+    await keep().catch(() => {})
+    isAsking = false
+  }
+  const timer = setInterval(() => void ask(), everyMs)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 async function* chunksOf(
   content: Source,
   tell: (fraction: number) => void,

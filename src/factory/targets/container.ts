@@ -1,4 +1,3 @@
-import type { Json } from '../../tasks/task.ts'
 import {
   type Artifact,
   defineCloudTarget,
@@ -6,6 +5,7 @@ import {
   type Pushed,
   type PushJob,
 } from '../cloud-target.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import {
   type Blob,
   type ContainerImage,
@@ -62,10 +62,9 @@ export const containerTarget = defineCloudTarget<
     await using registry = registryOf(provider, signal)
     await registry.deleteManifest(repository, digest)
   },
-  clear: async (things, provider, { signal }) => {
-    await using registry = registryOf(provider, signal)
-    for (const thing of things) await clearThing(registry, heldOf(thing))
-    return []
+  clear: async (things, provider, context) => {
+    await using registry = registryOf(provider, context.signal)
+    return await clearEach(things, context, (thing) => clearThing(registry, fieldsOf(thing)))
   },
 })
 
@@ -192,21 +191,10 @@ function registryOf({ options, credentials }: ContainerProvider, signal: AbortSi
   return openRegistry({ host, plainHttp, insecure, ...credentials }, signal)
 }
 
-interface Held {
-  readonly kind?: unknown
-  readonly url?: unknown
-  readonly repository?: unknown
-  readonly digest?: unknown
-}
-
-function heldOf(thing: Json): Held {
-  return typeof thing === 'object' && thing !== null && !Array.isArray(thing) ? (thing as Held) : {}
-}
-
 /** Blobs that no manifest names are the registry's to collect. */
 async function clearThing(
   registry: Registry,
-  { kind, url, repository, digest }: Held,
+  { kind, url, repository, digest }: ReturnType<typeof fieldsOf>,
 ): Promise<void> {
   if (kind === 'upload' && typeof url === 'string') await registry.cancelUpload(url)
   else if (kind === 'manifest' && typeof repository === 'string' && typeof digest === 'string')

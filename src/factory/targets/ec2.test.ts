@@ -127,6 +127,56 @@ suite('the EC2 target', () => {
     await target.remove!(image, provider(), clearContext())
   })
 
+  test('removes the snapshot of an AMI that is gone already', async () => {
+    const { pushed, snapshot, job } = await push()
+    amazon.trouble.refused['DeleteSnapshot'] = 'UnauthorizedOperation'
+    const image = factoryImage({ id: job.image.id, identifierOnProvider: pushed.identifier })
+    const remove = async () => await target.remove!(image, provider(), clearContext())
+    await assert.rejects(remove, failsWith('CLOUD_DENIED'))
+    delete amazon.trouble.refused['DeleteSnapshot']
+    assert.ok(!amazon.images.has(pushed.identifier))
+    await remove()
+    assert.ok(!amazon.snapshots.has(snapshot))
+  })
+
+  test('knows the AMI that it registered when the answer was lost', async () => {
+    amazon.trouble.lost.add('RegisterImage')
+    const { pushed, job } = await push()
+    const ours = [...amazon.images.values()].filter(
+      ({ tags }) => tags.get('ingot:image') === job.image.id,
+    )
+    assert.deepEqual(
+      ours.map(({ id }) => id),
+      [pushed.identifier],
+    )
+  })
+
+  test('boots 32 bits by BIOS, and encrypts when a key is named', async () => {
+    const to = { kms_key: 'arn:aws:kms:us-east-1:123456789012:key/1' }
+    const { pushed } = await push({ ec2_architecture: 'i386' }, to)
+    assert.equal(amazon.images.get(pushed.identifier)?.registered.get('BootMode'), 'legacy-bios')
+  })
+
+  test('removes what it can of what is left, and tells of the rest', async () => {
+    const { refused } = amazon.trouble
+    const before = amazon.snapshots.size
+    const { job, written } = pushJob({
+      disk,
+      options: {},
+      provider: provider(),
+      image: { id: crypto.randomUUID() },
+    })
+    for (const action of ['RegisterImage', 'DescribeImages']) refused[action] = 'AuthFailure'
+    await assert.rejects(async () => await target.push!(job), failsWith('CLOUD_DENIED'))
+    const told: string[] = []
+    const buildLog = { ...clearContext().buildLog, event: (text: string) => void told.push(text) }
+    const context = { ...clearContext(), buildLog, imageId: job.image.id }
+    assert.deepEqual(await target.clear!(written.held, provider(), context), [{ kind: 'ami' }])
+    for (const action of ['RegisterImage', 'DescribeImages']) delete refused[action]
+    assert.match(told.join(), /AMI: AuthFailure/)
+    assert.equal(amazon.snapshots.size, before)
+  })
+
   const refusals = {
     'AMIs may not be registered': ['RegisterImage', 'UnauthorizedOperation', 'CLOUD_DENIED', {}],
     'there are too many imports': [

@@ -2,6 +2,7 @@ import type { Context } from '../../base/context.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { startSnapshot, writeSnapshot } from './_ebs-snapshot.ts'
 import { type Ec2Clients, type Ec2Provider, openEc2 } from './_ec2-clients.ts'
@@ -38,16 +39,18 @@ export const ec2Target = defineCloudTarget<Ec2Options, Ec2ProviderOptions, Ec2Cr
   fit: fitForEc2,
   format: ({ ec2_format = 'raw' }) => ec2_format,
   push,
-  remove: async ({ identifierOnProvider: id }, provider) => {
+  remove: async ({ id: imageId, identifierOnProvider: id }, provider) => {
     using clients = await openEc2(provider)
     if (id !== null) await removeImage(clients, id)
+    // Of a removal that ended after the AMI was gone.
+    for (const snapshot of await findSnapshots(clients, imageId))
+      await removeSnapshot(clients, snapshot)
   },
   clear: async (things, provider, context) => {
     using clients = await openEc2(provider)
-    // The newest first: a snapshot stays as long as an AMI is made of it.
-    for (const thing of things.toReversed())
-      await clearThing(kindOf(thing), clients, provider, context)
-    return []
+    return await clearEach(things, context, (thing) =>
+      clearThing(thing, clients, provider, context),
+    )
   },
 })
 
@@ -82,7 +85,7 @@ async function push(job: Ec2Job): Promise<Pushed> {
     const noted = await job.holdings.add({ kind: 'ami' })
     const architecture = options.ec2_architecture ?? architectureOf(template.os?.arch)
     const wanted = { name, architecture, snapshot, options, tags }
-    const identifier = await registerImage(clients, wanted, scene)
+    const identifier = await registerImage(clients, wanted, image.id, scene)
     await noted.update({ kind: 'ami', id: identifier })
     await shareImage(clients, identifier, options, { signal: scene.signal })
     job.log.event(`AMI ${identifier} in ${provider.options.region}`)
@@ -138,20 +141,15 @@ async function importByBucket(job: Ec2Job, clients: Ec2Clients, tags: Tags): Pro
   return id
 }
 
-type Held = { readonly kind?: unknown; readonly key?: unknown }
-
-function kindOf(thing: Json): Held {
-  return typeof thing === 'object' && thing !== null && !Array.isArray(thing) ? (thing as Held) : {}
-}
-
 /** Things are found by their tag, so that one is removed of which only the beginning was noted. */
 async function clearThing(
-  { kind, key }: Held,
+  thing: Json,
   clients: Ec2Clients,
   provider: Ec2Provider,
   context: Context & { readonly imageId: string },
 ): Promise<void> {
   const { imageId } = context
+  const { kind, key } = fieldsOf(thing)
   if (kind === 'ami') {
     const id = await findImage(clients, imageId)
     if (id !== undefined) await removeImage(clients, id)

@@ -2,7 +2,6 @@ import { createHash, type Hash } from 'node:crypto'
 import { Failure } from '../../base/failure.ts'
 import { incusMetadata } from '../../guests/container-metadata.ts'
 import { viewFormatOf } from '../../formats/views.ts'
-import type { Json } from '../../tasks/task.ts'
 import {
   defineCloudTarget,
   type FormattedDisk,
@@ -11,6 +10,7 @@ import {
 } from '../cloud-target.ts'
 import type { DocumentKind } from '../factory-image.ts'
 import { streamFormatted } from '../stream-formatted.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import {
   addVersion,
   isVersionPath,
@@ -49,11 +49,10 @@ export const fileTarget = defineCloudTarget<FileOptions, FileProviderOptions, Fi
   },
   clear: async (things, provider, context) => {
     await using place = await openPlace(provider, context)
-    for (const thing of things) {
-      const path = pathIn(thing)
-      if (path !== undefined) await removeVersion(place, path)
-    }
-    return []
+    return await clearEach(things, context, async (thing) => {
+      const { path } = fieldsOf(thing)
+      if (typeof path === 'string' && isVersionPath(path)) await removeVersion(place, path)
+    })
   },
 })
 
@@ -231,10 +230,4 @@ async function writeBytes(
   await place.write(`${path}/${name}`, content, bytes.length)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   return { name, type, size: bytes.length, sha256 }
-}
-
-function pathIn(thing: Json): string | undefined {
-  if (typeof thing !== 'object' || thing === null || Array.isArray(thing)) return undefined
-  const { path } = thing as { path?: unknown }
-  return typeof path === 'string' && isVersionPath(path) ? path : undefined
 }

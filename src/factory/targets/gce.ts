@@ -1,8 +1,8 @@
 import { Failure, isFailure } from '../../base/failure.ts'
 import { askRest, askToRemove } from '../../clouds/ask-rest.ts'
 import type { Facts } from '../../remotes/facts.ts'
-import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { type GceProvider, type Google, openGoogle } from './_gce-client.ts'
 import { removeObject, sendObject } from './_gce-object.ts'
@@ -33,17 +33,17 @@ export const gceTarget = defineCloudTarget<GceOptions, GceProviderOptions, GceCr
     await using google = await openGoogle(provider)
     if (name !== null) await removeImage(google, provider, name, signal)
   },
-  clear: async (things, provider, { signal, imageId }) => {
+  clear: async (things, provider, context) => {
+    const { signal, imageId } = context
     await using google = await openGoogle(provider)
-    for (const thing of things.toReversed()) {
+    return await clearEach(things, context, async (thing) => {
       const { kind, name } = fieldsOf(thing)
-      if (typeof name !== 'string') continue
+      if (typeof name !== 'string') return
       if (kind === 'object')
         await removeObject(google, { bucket: provider.options.bucket, name }, signal)
       if (kind === 'image' && (await isOurs(google, name, imageId, signal)))
         await removeImage(google, provider, name, signal)
-    }
-    return []
+    })
   },
 })
 
@@ -182,12 +182,6 @@ async function isOurs(
 
 function imageUrl({ compute }: Google, name: string): string {
   return `${compute}/global/images/${encodeURIComponent(name)}`
-}
-
-function fieldsOf(thing: Json): Readonly<Record<string, unknown>> {
-  return typeof thing === 'object' && thing !== null && !Array.isArray(thing)
-    ? (thing as Readonly<Record<string, unknown>>)
-    : {}
 }
 
 /** Source: RFC 1035 names, as Compute Engine wants them. */

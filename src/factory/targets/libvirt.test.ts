@@ -84,6 +84,7 @@ suite('the libvirt target and a real libvirtd', { skip }, async () => {
     assert.match(xml, new RegExp(`<uuid>${job.image.id}</uuid>`))
     assert.match(xml, /<source pool='images' volume='web\.qcow2'\/>/)
     const image = factoryImage({
+      id: job.image.id,
       identifierOnProvider: pushed.identifier,
       properties: pushed.properties ?? {},
     })

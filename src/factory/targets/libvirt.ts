@@ -3,7 +3,6 @@ import { MiB } from '../../base/units.ts'
 import { readInto } from '../../bytes/source.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import { Type } from '../../schema/type.ts'
-import type { Json } from '../../tasks/task.ts'
 import {
   defineCloudTarget,
   type FormattedDisk,
@@ -12,6 +11,7 @@ import {
   type PushJob,
 } from '../cloud-target.ts'
 import type { PhaseScene } from '../os-builder.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { domainXml } from './_libvirt-domain.ts'
 import { extentsOf, lengthOfParts, type Part } from './_disk-parts.ts'
@@ -43,21 +43,21 @@ export const libvirtTarget = defineCloudTarget<LibvirtOptions, LibvirtProviderOp
   fit: fitForLibvirt,
   format: ({ libvirt_format = 'qcow2' }) => libvirt_format,
   push,
-  remove: async ({ identifierOnProvider: identifier, properties }, provider, { signal }) => {
+  remove: async ({ id, identifierOnProvider: identifier, properties }, provider, { signal }) => {
     const virsh = virshOf(provider, signal)
-    const { libvirt_domain: domain } = properties
-    if (typeof domain === 'string') await removeDomain(virsh, domain)
+    if (properties['libvirt_domain'] !== undefined) await removeDomain(virsh, id)
     const [pool, name] = identifier?.split('/') ?? []
     if (pool !== undefined && name !== undefined) await removeVolume(virsh, pool, name)
   },
-  clear: async (things, provider, { signal }) => {
-    const virsh = virshOf(provider, signal)
-    // The machine before its disk.
-    for (const { kind, pool, name } of things.map(heldOf).toReversed())
-      if (typeof name !== 'string') continue
-      else if (kind === 'domain') await removeDomain(virsh, name)
-      else if (kind === 'volume' && typeof pool === 'string') await removeVolume(virsh, pool, name)
-    return []
+  clear: async (things, provider, context) => {
+    const virsh = virshOf(provider, context.signal)
+    return await clearEach(things, context, async (thing) => {
+      const { kind, pool, name } = fieldsOf(thing)
+      // By the id that it was given: of this name there may be another one.
+      if (kind === 'domain') await removeDomain(virsh, context.imageId)
+      if (kind === 'volume' && typeof pool === 'string' && typeof name === 'string')
+        await removeVolume(virsh, pool, name)
+    })
   },
 })
 
@@ -224,14 +224,14 @@ async function defineDomain(
 }
 
 /** That it is gone is success; one that runs is not taken away from who uses it. */
-async function removeDomain(virsh: Virsh, name: string): Promise<void> {
+async function removeDomain(virsh: Virsh, uuid: string): Promise<void> {
   try {
-    const state = (await virsh.run(['domstate', name])).trim()
+    const state = (await virsh.run(['domstate', uuid])).trim()
     if (state !== 'shut off' && state !== 'crashed')
-      throw new Failure('CLOUD_FAILED', `machine ${name} is ${state}`, {
+      throw new Failure('CLOUD_FAILED', `machine ${uuid} is ${state}`, {
         fix: 'Shut it down first.',
       })
-    await virsh.run(['undefine', name, '--nvram'])
+    await virsh.run(['undefine', uuid, '--nvram'])
   } catch (error) {
     if (!isFailure(error, 'CLOUD_NOT_FOUND')) throw error
   }
@@ -243,14 +243,4 @@ async function removeVolume(virsh: Virsh, pool: string, name: string): Promise<v
   } catch (error) {
     if (!isFailure(error, 'CLOUD_NOT_FOUND')) throw error
   }
-}
-
-interface Held {
-  readonly kind?: unknown
-  readonly pool?: unknown
-  readonly name?: unknown
-}
-
-function heldOf(thing: Json): Held {
-  return typeof thing === 'object' && thing !== null && !Array.isArray(thing) ? (thing as Held) : {}
 }

@@ -3,8 +3,8 @@ import { isFailure } from '../../base/failure.ts'
 import type { ImageService } from '../../clouds/openstack/image.ts'
 import type { OpenStack } from '../../clouds/openstack/openstack.ts'
 import type { Facts } from '../../remotes/facts.ts'
-import type { Json } from '../../tasks/task.ts'
 import { type CloudTarget, defineCloudTarget, type Pushed } from '../cloud-target.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { type OpenNamedCloud, openProviderCloud } from './_openstack-cloud.ts'
 import {
@@ -59,11 +59,10 @@ export function makeOpenstackTarget({ openCloud }: OpenstackTargetParts = {}): C
     },
     clear: async (things, provider, context) => {
       await using cloud = await openProviderCloud(provider, openCloud, context)
-      for (const thing of things) {
-        const id = idOf(thing)
-        if (id !== undefined) await removeImage(cloud.image, id)
-      }
-      return []
+      return await clearEach(things, context, async (thing) => {
+        const { kind, id } = fieldsOf(thing)
+        if (kind === 'image' && typeof id === 'string') await removeImage(cloud.image, id)
+      })
     },
   })
 }
@@ -164,10 +163,4 @@ async function removeImage(service: ImageService, id: string): Promise<void> {
     await service.change(id, { protected: false })
     await service.delete(id)
   }
-}
-
-function idOf(thing: Json): string | undefined {
-  if (typeof thing !== 'object' || thing === null || Array.isArray(thing)) return undefined
-  const { kind, id } = thing as { kind?: unknown; id?: unknown }
-  return kind === 'image' && typeof id === 'string' ? id : undefined
 }

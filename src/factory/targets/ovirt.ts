@@ -3,7 +3,8 @@ import { MiB, SECTOR } from '../../base/units.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
-import type { PhaseScene } from '../os-builder.ts'
+import type { ClearContext, PhaseScene } from '../os-builder.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { OvirtEngine } from './_ovirt-engine.ts'
 import {
@@ -33,10 +34,9 @@ export const ovirtTarget = defineCloudTarget<OvirtOptions, OvirtProviderOptions,
     const path = pathOf(id)
     if (path !== undefined) await engine.remove(path, signal)
   },
-  clear: async (things, provider, { signal, imageId }) => {
+  clear: async (things, provider, context) => {
     await using engine = await OvirtEngine.open(provider)
-    for (const thing of things.toReversed()) await clearThing(engine, thing, imageId, signal)
-    return []
+    return await clearEach(things, context, (thing) => clearThing(engine, thing, context))
   },
 })
 
@@ -153,11 +153,9 @@ async function makeTemplate(
 async function clearThing(
   engine: OvirtEngine,
   thing: Json,
-  imageId: string,
-  signal: AbortSignal,
+  { imageId, signal }: Pick<ClearContext, 'imageId' | 'signal'>,
 ): Promise<void> {
-  const isObject = typeof thing === 'object' && thing !== null && !Array.isArray(thing)
-  const { kind, name, id } = (isObject ? thing : {}) as Record<string, unknown>
+  const { kind, name, id } = fieldsOf(thing)
   if (kind !== 'disks' && kind !== 'vms' && kind !== 'templates') return
   const detach = kind === 'vms' ? '?detach_only=true' : ''
   const found =

@@ -13,9 +13,20 @@ import { tempDir } from '../../testing/temp-dir.ts'
 import { openVcsim, whyNoVcsim } from '../../testing/vcsim.ts'
 import { openLibrary } from './_vsphere-library.ts'
 import type { VsphereOptions, VsphereProviderOptions } from './_vsphere-schemas.ts'
+import { keepingAlive } from './_vsphere-upload.ts'
 import { vsphereTarget as target } from './vsphere.ts'
 
 const at = await tempDir()
+
+test('a lease is kept for as long as the work lasts, even if telling of it fails', async () => {
+  const often = Promise.withResolvers<string>()
+  let told = 0
+  const keep = async () => {
+    if (++told > 2) often.resolve('done')
+    throw new Error('nobody listens')
+  }
+  assert.equal(await keepingAlive(keep, () => often.promise, 1), 'done')
+})
 
 suite('the vSphere target', { skip: whyNoVcsim() ?? false }, async () => {
   await makeSparseDisk(at('disk.raw'), 40 * MiB + 512)
@@ -107,6 +118,21 @@ suite('the vSphere target', { skip: whyNoVcsim() ?? false }, async () => {
     const record = factoryImage({ identifierOnProvider: pushed.identifier })
     await target.remove!(record, to, clearContext())
     await target.remove!(record, to, clearContext())
+  })
+
+  test('clears an item of which nobody learned the id, and no other of its name', async () => {
+    const to = provider({ result: 'library', library: 'builds' })
+    const { job, written } = pushJob({ disk, options: { vsphere_name: 'lost' }, provider: to })
+    const pushed = await target.push!(job)
+    const held = written.held.map((thing) => ({ ...(thing as object), id: null }))
+    const library = await openLibrary(http, provider(), signal)
+    const url = `${library.base}/item/id:${pushed.identifier.slice('item:'.length)}`
+    const clear = async (imageId: string) =>
+      await target.clear!(held, to, { ...clearContext(), imageId })
+    assert.deepEqual(await clear(crypto.randomUUID()), [])
+    await askRest(library.rest, { url, signal })
+    assert.deepEqual(await clear(job.image.id), [])
+    await assert.rejects(askRest(library.rest, { url, signal }), failsWith('CLOUD_NOT_FOUND'))
   })
 
   test('ends when it is interrupted', async () => {

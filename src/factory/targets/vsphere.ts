@@ -4,10 +4,12 @@ import { type ManagedThing, Vsphere } from '../../clouds/vsphere.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
+import type { ClearContext } from '../os-builder.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 import { descriptorOf } from './_vsphere-descriptor.ts'
 import { importMachine, removeMachine } from './_vsphere-import.ts'
-import { createItem, fillItem, openLibrary, removeItem } from './_vsphere-library.ts'
+import { createItem, fillItem, findItems, openLibrary, removeItem } from './_vsphere-library.ts'
 import {
   type VsphereCredentials,
   vsphereCredentialsSchema,
@@ -42,13 +44,12 @@ export const vsphereTarget = defineCloudTarget<
     await using http = await openConnection(provider)
     if (id !== null) await removeThing(http, provider, id, signal)
   },
-  clear: async (things, provider, { signal }) => {
+  clear: async (things, provider, context) => {
     await using http = await openConnection(provider)
-    for (const thing of things) {
-      const id = idOfThing(thing)
-      if (id !== undefined) await removeThing(http, provider, id, signal)
-    }
-    return []
+    return await clearEach(things, context, async (thing) => {
+      for (const id of await idsOf(http, provider, thing, context))
+        await removeThing(http, provider, id, context.signal)
+    })
   },
 })
 
@@ -96,12 +97,12 @@ async function pushItem(job: VsphereJob, http: CloudHttp): Promise<Pushed> {
   if (wanted === undefined)
     throw new Failure('CONFIG_INVALID', `${provider.name}: library is missing`)
   const name = nameOf(job)
-  const noted = await job.holdings.add({ kind: 'item' })
+  const noted = await job.holdings.add({ kind: 'item', library: wanted, name })
   const item = await job.phase({ name: 'filling the library', from: 1, to: 100 }, async (scene) => {
     const library = await openLibrary(http, provider, scene.signal)
     const of = { library: wanted, name, description: image.id }
     const id = await createItem(library, of, scene.signal)
-    await noted.update({ kind: 'item', id: `item:${id}` })
+    await noted.update({ kind: 'item', library: wanted, name, id: `item:${id}` })
     await fillItem(library, id, await openMachine(job, name), poll_seconds, scene)
     return id
   })
@@ -134,10 +135,19 @@ function accountOf({ options: { url }, credentials }: VsphereProvider) {
   return { ...credentials, url: url.replace(/\/+$/, '') }
 }
 
-function idOfThing(thing: Json): string | undefined {
-  const isObject = typeof thing === 'object' && thing !== null && !Array.isArray(thing)
-  const { id } = isObject ? (thing as { readonly id?: unknown }) : {}
-  return typeof id === 'string' ? id : undefined
+/** By its id; an item of which only the beginning was noted, by its name and whose it says to be. */
+async function idsOf(
+  http: CloudHttp,
+  provider: VsphereProvider,
+  thing: Json,
+  { imageId: description, signal }: Pick<ClearContext, 'imageId' | 'signal'>,
+): Promise<readonly string[]> {
+  const { kind, id, library, name } = fieldsOf(thing)
+  if (typeof id === 'string') return [id]
+  if (kind !== 'item' || typeof library !== 'string' || typeof name !== 'string') return []
+  const opened = await openLibrary(http, provider, signal)
+  const found = await findItems(opened, { library, name, description }, signal)
+  return found.map((item) => `item:${item}`)
 }
 
 function nameOf({ options, template, image }: VsphereJob): string {

@@ -1,7 +1,7 @@
 /** Things that builds made elsewhere and could not remove: listed, and tried again. They outlive their images. */
 import type { Tx } from '../../database/database.ts'
-import type { Cleared } from './_clear-things.ts'
-import { clearThings } from './_clear-things.ts'
+import type { Json } from '../../tasks/task.ts'
+import { type Cleared, clearThings } from './_clear-things.ts'
 import {
   type FactoryTables,
   type ImageRow,
@@ -11,6 +11,7 @@ import {
 import type { Ground } from './_ground.ts'
 import { eventsAt } from './_records.ts'
 import type { BuildLog } from '../build-log.ts'
+import { isFinal } from '../factory-image.ts'
 import type { Leftover } from '../factory.ts'
 
 /** So many images are looked at by one `reap`. */
@@ -26,6 +27,11 @@ export async function addLeftovers(
   { left, reason }: Cleared,
 ): Promise<void> {
   if (left.length === 0) return
+  const earlier = await readLeftovers(tx, row)
+  await keepLeftovers(ground, tx, row, { left: [...earlier, ...left], reason })
+}
+
+async function readLeftovers(tx: Tx, row: Maker): Promise<readonly Json[]> {
   const known = await tx
     .as<FactoryTables>()
     .selectFrom('factory_leftovers')
@@ -33,8 +39,7 @@ export async function addLeftovers(
     .where('image_id', '=', row.id)
     .where('part', '=', partOf(row))
     .executeTakeFirst()
-  const earlier = known ? parseThings(known.things) : []
-  await keepLeftovers(ground, tx, row, { left: [...earlier, ...left], reason })
+  return known ? parseThings(known.things) : []
 }
 
 /** In place of what was kept of this image and part before. */
@@ -85,19 +90,26 @@ async function reapOne(ground: Ground, row: LeftoverRow): Promise<void> {
     console: () => {},
     output: (text) => void told.push(text),
   }
-  const cleared = await clearThings(ground, {
+  const things = parseThings(row.things)
+  const { left, reason } = await clearThings(ground, {
     row: image,
     secrets: await secrets.read(row.image_id).catch(() => ({})), // sealed by another key: as if there were none
-    things: parseThings(row.things),
+    things,
     signal: context.signal,
     log,
     why: 'reap',
   })
-  await database.write(async (tx) => {
-    await keepLeftovers(ground, tx, image, cleared)
-    if (cleared.left.length === 0) await secrets.forget(tx, row.image_id)
-    if (await records.find(row.image_id, tx))
-      await records.change(tx, row.image_id, {}, eventsAt(context.now(), ...told))
+  await database.writeRows(async (tx) => {
+    const made = await records.find(row.image_id, tx) // locked: whoever adds to what is left has it locked too
+    const tried = new Set(things.map((thing) => JSON.stringify(thing)))
+    const added = (await readLeftovers(tx, image)).filter((one) => !tried.has(JSON.stringify(one)))
+    await keepLeftovers(ground, tx, image, {
+      left: [...left, ...added],
+      reason: left.length > 0 ? reason : row.reason,
+    })
+    // One that is at work needs its secrets itself.
+    if (made === undefined || isFinal(made.status)) await secrets.forget(tx, row.image_id)
+    if (made) await records.change(tx, made.id, {}, eventsAt(context.now(), ...told))
   })
 }
 

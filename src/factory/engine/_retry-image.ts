@@ -20,7 +20,7 @@ export async function retryImage(
 ): Promise<ImageRow> {
   const { database, records, secrets } = ground
   const parsed = parseGiven(given)
-  const { rows, tasks } = await database.write(async (tx) => {
+  const { rows, tasks } = await database.writeRows(async (tx) => {
     const path = await pathTo(ground, tx, id)
     const rows: ImageRow[] = []
     const tasks: string[] = []
@@ -28,7 +28,6 @@ export async function retryImage(
       const isAsked = row.id === id
       const before = path[index - 1]
       demandSecrets(ground, row, isAsked ? parsed : {})
-      await secrets.forget(tx, row.id)
       if (isAsked) await secrets.write(tx, row.id, parsed)
       rows.push(await beginAgain(ground, tx, row, before, tasks))
     }

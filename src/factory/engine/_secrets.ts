@@ -44,11 +44,15 @@ export class SecretTable {
       .execute()
   }
 
+  /** When the work has ended that needs them; as long as there are leftovers, they are needed to clear these away. */
   async forget(tx: Tx, imageId: string): Promise<void> {
     await tx
       .as<FactoryTables>()
       .deleteFrom('factory_secrets')
       .where('image_id', '=', imageId)
+      .where(({ not, exists, selectFrom }) =>
+        not(exists(selectFrom('factory_leftovers').select('part').where('image_id', '=', imageId))),
+      )
       .execute()
   }
 }

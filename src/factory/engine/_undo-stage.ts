@@ -9,7 +9,7 @@ import { announce, type Ground } from './_ground.ts'
 import { addLeftovers } from './_leftovers.ts'
 import { maskOf } from './_mask-of.ts'
 import { imageIdOf, openRecorder } from './_run-stage.ts'
-import { namesOf, type Secrets } from './_secrets.ts'
+import type { Secrets } from './_secrets.ts'
 
 /** FAILED, with the reason; what was made elsewhere is removed, or kept as leftovers for `reap`. */
 export async function undoStage(
@@ -46,9 +46,7 @@ export async function undoStage(
       isCancel(reason) ? 'was cancelled' : `failed: ${error}`,
     )
     await addLeftovers(ground, tx, row, cleared)
-    // Without them nobody could clear away later what is left.
-    if (cleared.left.length === 0 || namesOf(secrets).length === 0)
-      await ground.secrets.forget(tx, row.id)
+    await ground.secrets.forget(tx, row.id)
     await lease.finish(outcomeOf(reason), tx)
   })
   announce(ground, failed)

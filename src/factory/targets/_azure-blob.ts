@@ -3,7 +3,8 @@
  * Source: Azure Storage, "Understanding block blobs, append blobs, and page blobs"; Put Page takes 4 MiB at most.
  */
 import { createHash } from 'node:crypto'
-import type { ContainerClient } from '@azure/storage-blob'
+import type { ContainerClient, PageBlobClient } from '@azure/storage-blob'
+import { Failure, isFailure } from '../../base/failure.ts'
 import { inLanes } from '../../base/in-lanes.ts'
 import { MiB } from '../../base/units.ts'
 import type { FormattedDisk } from '../cloud-target.ts'
@@ -13,16 +14,29 @@ import { cutParts, extentsOf, lengthOfParts } from './_disk-parts.ts'
 
 const MOST = 4 * MiB
 
-/** Writes the disk; how many bytes were sent. The extents begin and end at sectors, as page blobs want it. */
+/** The name of the metadata that says for which image a blob was made. */
+const MAKER = 'ingotimage'
+
+export interface NewBlob {
+  readonly name: string
+  /** For whom it is made. */
+  readonly imageId: string
+  readonly disk: FormattedDisk
+  /** Pages on their way at a time. */
+  readonly lanes: number
+}
+
+/**
+ * Writes the disk; how many bytes were sent. The extents begin and end at sectors, as page blobs want it. Fails with CLOUD_FAILED
+ * when somebody else's blob has the name.
+ */
 export async function writePageBlob(
   container: ContainerClient,
-  name: string,
-  disk: FormattedDisk,
-  lanes: number,
+  { name, imageId, disk, lanes }: NewBlob,
   { signal: abortSignal, tell }: PhaseScene,
 ): Promise<number> {
   const blob = container.getPageBlobClient(name)
-  await asking(`blob ${name}`, blob.create(disk.size, { abortSignal }))
+  await createBlob(blob, disk.size, imageId, abortSignal)
   const extents = extentsOf(disk)
   const total = lengthOfParts(extents)
   let sent = 0
@@ -38,4 +52,38 @@ export async function writePageBlob(
     tell(sent / total)
   })
   return sent
+}
+
+async function createBlob(
+  blob: PageBlobClient,
+  size: number,
+  imageId: string,
+  abortSignal: AbortSignal,
+): Promise<void> {
+  const ours = { metadata: { [MAKER]: imageId }, conditions: { ifNoneMatch: '*' } }
+  try {
+    await asking(`blob ${blob.name}`, blob.create(size, { ...ours, abortSignal }))
+  } catch (error) {
+    if (!isFailure(error) || error.details['status'] !== 409) throw error
+    // The library asks again when an answer is lost.
+    if (await isOurBlob(blob, imageId, abortSignal)) return
+    throw new Failure('CLOUD_FAILED', `blob ${blob.name} is there already`, {
+      fix: 'Name another azure_name, or remove that one.',
+    })
+  }
+}
+
+/** Whether a blob is there that was made for an image of ours: names are anybody's. */
+export async function isOurBlob(
+  blob: PageBlobClient,
+  imageId: string,
+  abortSignal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const { metadata } = await asking(`blob ${blob.name}`, blob.getProperties({ abortSignal }))
+    return metadata?.[MAKER] === imageId
+  } catch (error) {
+    if (isFailure(error, 'CLOUD_NOT_FOUND')) return false
+    throw error
+  }
 }

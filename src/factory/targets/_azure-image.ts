@@ -5,6 +5,8 @@ import type { PhaseScene } from '../os-builder.ts'
 import { asking, type AzureProvider, need, removing } from './_azure-clients.ts'
 
 export interface NewImage {
+  /** For whom it is made. */
+  readonly imageId: string
   readonly name: string
   readonly generation: 'V1' | 'V2'
   readonly architecture: 'x64' | 'Arm64'
@@ -43,7 +45,7 @@ function groupOf(provider: AzureProvider): string {
 export async function createManagedImage(
   compute: ComputeManagementClient,
   provider: AzureProvider,
-  { name, generation, blobUrl, tags }: NewImage,
+  { name, generation, blobUrl, tags, imageId }: NewImage,
   scene: PhaseScene,
 ): Promise<void> {
   const image = {
@@ -52,26 +54,37 @@ export async function createManagedImage(
     storageProfile: {
       osDisk: { osType: 'Linux' as const, osState: 'Generalized' as const, blobUri: blobUrl },
     },
-    tags: { ...tags },
+    tags: { ...tags, [MAKER]: imageId },
   }
   const group = need(provider, 'resource_group')
   const made = compute.images.createOrUpdate(group, name, image, pacedBy(provider, scene))
   await asking(`image ${name}`, made.pollUntilDone({ abortSignal: scene.signal }))
 }
 
-/** Whether the definition that is wanted is there. */
-export async function hasDefinition(
+/** The tag that says for which image a resource was made. */
+const MAKER = 'ingot-image'
+
+/** For which image the resource of this id was made; null: it does not say; undefined: there is none. */
+export async function makerOf(
   compute: ComputeManagementClient,
-  provider: AzureProvider,
-  { signal: abortSignal }: PhaseScene,
-): Promise<boolean> {
-  const definition = need(provider, 'definition')
-  const at = [need(provider, 'resource_group'), need(provider, 'gallery'), definition] as const
+  id: string,
+  abortSignal: AbortSignal,
+): Promise<string | null | undefined> {
+  const place = placeOf(id)
+  const ask = async () => {
+    if (place.kind === 'image')
+      return await compute.images.get(place.group, place.image, { abortSignal })
+    const { group, gallery, definition, version } = place
+    if (version === undefined)
+      return await compute.galleryImages.get(group, gallery, definition, { abortSignal })
+    const { galleryImageVersions: versions } = compute
+    return await versions.get(group, gallery, definition, version, { abortSignal })
+  }
   try {
-    await asking(`definition ${definition}`, compute.galleryImages.get(...at, { abortSignal }))
-    return true
+    const { tags } = await asking(id, ask())
+    return tags?.[MAKER] ?? null
   } catch (error) {
-    if (isFailure(error, 'CLOUD_NOT_FOUND')) return false
+    if (isFailure(error, 'CLOUD_NOT_FOUND')) return undefined
     throw error
   }
 }
@@ -79,7 +92,7 @@ export async function hasDefinition(
 export async function createDefinition(
   compute: ComputeManagementClient,
   provider: AzureProvider,
-  { generation, architecture }: NewImage,
+  { generation, architecture, imageId }: NewImage,
   scene: PhaseScene,
 ): Promise<void> {
   const definition = need(provider, 'definition')
@@ -95,6 +108,7 @@ export async function createDefinition(
       hyperVGeneration: generation,
       architecture,
       identifier: { publisher, offer, sku },
+      tags: { [MAKER]: imageId },
     },
     pacedBy(provider, scene),
   )
@@ -104,7 +118,7 @@ export async function createDefinition(
 export async function createVersion(
   compute: ComputeManagementClient,
   provider: AzureProvider,
-  { version, blobUrl, tags }: NewImage,
+  { version, blobUrl, tags, imageId }: NewImage,
   scene: PhaseScene,
 ): Promise<void> {
   const { options } = provider
@@ -122,7 +136,7 @@ export async function createVersion(
       publishingProfile: {
         targetRegions: (options.regions ?? [location]).map((name) => ({ name })),
       },
-      tags: { ...tags },
+      tags: { ...tags, [MAKER]: imageId },
     },
     pacedBy(provider, scene),
   )

@@ -140,8 +140,36 @@ suite('the Azure target', () => {
     await assert.rejects(async () => await target.push!(job), failsWith('CLOUD_FULL'))
     delete arm.refused['images']
     assert.equal((await blobNames()).length, 1)
-    assert.deepEqual(await target.clear!(written.held, provider(), clearContext()), [])
+    const context = { ...clearContext(), imageId: job.image.id }
+    assert.deepEqual(await target.clear!(written.held, provider(), context), [])
     assert.deepEqual([await blobNames(), arm.resources.size], [[], before])
+  })
+
+  for (const result of ['blob', 'image'] as const)
+    test(`leaves what somebody else has under the name of its ${result}`, async () => {
+      const to = provider({ result })
+      const { pushed } = await push({ azure_name: 'taken' }, to)
+      const before = [await blobNames(), [...arm.resources.keys()]]
+      const { job, written } = jobOf({ azure_name: 'taken' }, to)
+      await assert.rejects(async () => await target.push!(job), /is there already/)
+      const context = { ...clearContext(), imageId: job.image.id }
+      assert.deepEqual(await target.clear!(written.held, to, context), [])
+      assert.deepEqual([await blobNames(), [...arm.resources.keys()]], before)
+      const record = factoryImage({ identifierOnProvider: pushed.identifier })
+      await target.remove!(record, to, clearContext())
+    })
+
+  test('clears a definition after the version in it', async () => {
+    const to = provider({ ...gallery, definition: 'half', create_definition: true })
+    const before = arm.resources.size
+    const { job, written } = jobOf({}, to)
+    await target.push!(job)
+    const definition = written.everHeld.filter((thing) => JSON.stringify(thing).includes('/half"'))
+    const held = [...definition, ...written.held]
+    assert.equal(held.length, 2)
+    const context = { ...clearContext(), imageId: job.image.id }
+    assert.deepEqual(await target.clear!(held, to, context), [])
+    assert.equal(arm.resources.size, before)
   })
 
   const wrong: Record<string, AzureCredentials> = {
@@ -162,6 +190,7 @@ suite('the Azure target', () => {
           return failsWith('CLOUD_DENIED')(error)
         },
       )
-      await target.clear!(written.held.slice(0, 1), provider(), clearContext())
+      const context = { ...clearContext(), imageId: job.image.id }
+      await target.clear!(written.held.slice(0, 1), provider(), context)
     })
 })

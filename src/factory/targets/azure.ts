@@ -1,16 +1,16 @@
+import { Failure } from '../../base/failure.ts'
 import type { Facts } from '../../remotes/facts.ts'
-import type { Json } from '../../tasks/task.ts'
 import { defineCloudTarget, type Pushed, type PushJob } from '../cloud-target.ts'
-import type { Holding } from '../os-builder.ts'
-import { writePageBlob } from './_azure-blob.ts'
+import type { ClearContext, Holding } from '../os-builder.ts'
+import { isOurBlob, writePageBlob } from './_azure-blob.ts'
 import { type AzureProvider, openCompute, openContainer, removing } from './_azure-clients.ts'
 import {
   createDefinition,
   createManagedImage,
   createVersion,
   definitionOf,
-  hasDefinition,
   idOf,
+  makerOf,
   type NewImage,
   removeImage,
 } from './_azure-image.ts'
@@ -22,6 +22,7 @@ import {
   type AzureProviderOptions,
   azureProviderSchema,
 } from './_azure-schemas.ts'
+import { clearEach, fieldsOf } from './_clear-each.ts'
 import { cloudFit } from './_cloud-fit.ts'
 
 type AzureJob = PushJob<AzureOptions, AzureProviderOptions, AzureCredentials>
@@ -38,13 +39,13 @@ export const azureTarget = defineCloudTarget<AzureOptions, AzureProviderOptions,
   remove: async ({ identifierOnProvider: id }, provider) => {
     if (id !== null) await removeThing(id, provider)
   },
-  clear: async (things, provider) => {
-    for (const thing of things) {
-      const id = idOfThing(thing)
-      if (id !== undefined) await removeThing(id, provider)
-    }
-    return []
-  },
+  clear: async (things, provider, context) =>
+    await clearEach(things, context, async (thing) => {
+      const { id } = fieldsOf(thing)
+      // What has the name may be somebody else's, for whose sake ours was not made.
+      if (typeof id === 'string' && (await isOurs(id, provider, context)))
+        await removeThing(id, provider)
+    }),
 })
 
 /** Source: Azure, "Information for non-endorsed distributions": drivers of Hyper-V, the serial console, the agent. */
@@ -81,7 +82,8 @@ async function push(job: AzureJob): Promise<Pushed> {
   const wholly = result === 'blob' ? 100 : 80
   await job.phase({ name: 'writing the VHD', from: 1, to: wholly }, async (scene) => {
     const vhd = await disk.open('vhd-fixed')
-    const sent = await writePageBlob(container, blobName, vhd, parallel, scene)
+    const blobOrder = { name: blobName, imageId: image.id, disk: vhd, lanes: parallel }
+    const sent = await writePageBlob(container, blobOrder, scene)
     job.log.event(`${sent} of ${vhd.size} bytes were sent; the rest is zeros`)
   })
   const blobUrl = withoutQuery(blob.url)
@@ -95,7 +97,8 @@ async function push(job: AzureJob): Promise<Pushed> {
       options.azure_architecture ?? (job.template.os?.arch === 'aarch64' ? 'Arm64' : 'x64'),
     version: options.azure_version ?? versionOf(image.createdAt),
     blobUrl,
-    tags: { ...options.azure_tags, 'ingot-image': image.id },
+    imageId: image.id,
+    tags: options.azure_tags ?? {},
   }
   const identifier = await makeImage(job, wanted)
   if (!keep_blob) {
@@ -113,10 +116,17 @@ async function makeImage(job: AzureJob, wanted: NewImage): Promise<string> {
   return await job.phase({ name: 'making the image', from: 80, to: 100 }, async (scene) => {
     let definition: Holding | undefined
     const isVersion = provider.options.result === 'gallery'
-    const isNew = isVersion && provider.options.create_definition === true
-    if (isNew && !(await hasDefinition(compute, provider, scene))) {
-      definition = await job.holdings.add({ kind: 'definition', id: definitionOf(provider) })
-      await createDefinition(compute, provider, wanted, scene)
+    const maker = await makerOf(compute, id, scene.signal)
+    if (maker !== undefined && maker !== wanted.imageId)
+      throw new Failure('CLOUD_FAILED', `${id} is there already`, {
+        fix: 'Name another azure_name or azure_version, or remove that one.',
+      })
+    if (isVersion && provider.options.create_definition === true) {
+      const definitionId = definitionOf(provider)
+      if ((await makerOf(compute, definitionId, scene.signal)) === undefined) {
+        definition = await job.holdings.add({ kind: 'definition', id: definitionId })
+        await createDefinition(compute, provider, wanted, scene)
+      }
     }
     await job.holdings.add({ kind: 'image', id })
     if (isVersion) await createVersion(compute, provider, wanted, scene)
@@ -129,15 +139,26 @@ async function makeImage(job: AzureJob, wanted: NewImage): Promise<string> {
 
 /** Of a resource of the resource manager, or `blob:NAME`. */
 async function removeThing(id: string, provider: AzureProvider): Promise<void> {
-  if (!id.startsWith('blob:')) return await removeImage(await openCompute(provider), provider, id)
+  const blobName = blobNameOf(id)
+  if (blobName === undefined) return await removeImage(await openCompute(provider), provider, id)
   const container = await openContainer(provider)
-  await removing(id, container.getPageBlobClient(id.slice('blob:'.length)).delete())
+  await removing(id, container.getPageBlobClient(blobName).delete())
 }
 
-function idOfThing(thing: Json): string | undefined {
-  const isObject = typeof thing === 'object' && thing !== null && !Array.isArray(thing)
-  const { id } = isObject ? (thing as { readonly id?: unknown }) : {}
-  return typeof id === 'string' ? id : undefined
+async function isOurs(
+  id: string,
+  provider: AzureProvider,
+  { imageId, signal }: Pick<ClearContext, 'imageId' | 'signal'>,
+): Promise<boolean> {
+  const blobName = blobNameOf(id)
+  if (blobName === undefined)
+    return (await makerOf(await openCompute(provider), id, signal)) === imageId
+  const container = await openContainer(provider)
+  return await isOurBlob(container.getPageBlobClient(blobName), imageId, signal)
+}
+
+function blobNameOf(id: string): string | undefined {
+  return id.startsWith('blob:') ? id.slice('blob:'.length) : undefined
 }
 
 function withoutQuery(url: string): string {

@@ -12,6 +12,7 @@ import {
   type RunResult,
   startProcess,
 } from '../src/base/process.ts'
+import { untilItPrints } from '../src/testing/processes.ts'
 import { makeSerialGuest } from '../src/testing/serial-guest.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -63,7 +64,7 @@ test('the same for programs, as JSON', { skip }, async () => {
 })
 
 test('a guest that does not come up in time is told of', { skip }, async () => {
-  const { code, stdout } = await run('[    0.0] Linux version 6.1.0\n', '--timeout', '3s')
+  const { code, stdout } = await run('[    0.0] Linux version 6.1.0\n', '--timeout', '10s')
   assert.equal(code, 4)
   assert.match(stdout.toString(), /likely cause: boot-stalled/)
 })
@@ -71,13 +72,10 @@ test('a guest that does not come up in time is told of', { skip }, async () => {
 test('Ctrl-C ends it and leaves nothing', { skip }, async () => {
   await writeFile(image, makeSerialGuest('[    0.0] Linux version 6.1.0\n'))
   const child = startProcess(command('--accelerator', 'tcg', '--json'), { cwd: directory, env })
-  const running = Promise.withResolvers<void>()
-  child.stderr?.on('data', (chunk: Buffer) => {
-    if (chunk.includes('"id":"kernel"')) running.resolve()
-  })
-  await running.promise
+  const ended = exitOf(child, 'ingot')
+  await untilItPrints(child, '"id":"kernel"')
   child.kill('SIGINT')
-  assert.equal(await exitOf(child, 'ingot'), 130)
+  assert.equal(await ended, 130)
   assert.deepEqual(await readdir(tempDir), [])
 })
 

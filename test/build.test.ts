@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { after, before, describe, it } from 'node:test'
 import { exitOf, findProgram, runProcess, runTool, startProcess } from '../src/base/process.ts'
+import { untilItPrints } from '../src/testing/processes.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
 const needed = ['mmdebstrap', 'bwrap', 'qemu-img', 'sgdisk', 'qemu-system-x86_64']
@@ -151,9 +152,7 @@ describe('a golden image', { skip, timeout: 1_500_000 }, () => {
       '--json',
     ])
     const ended = exitOf(child, 'ingot')
-    await new Promise<void>((resolve) =>
-      child.stderr?.on('data', (text: Buffer) => text.includes('packages') && resolve()),
-    )
+    await untilItPrints(child, 'packages')
     child.kill('SIGINT')
     assert.equal(await ended, 130)
     assert.deepEqual(await readdir(own), [])

@@ -13,6 +13,7 @@ import {
   startProcess,
 } from '../src/base/process.ts'
 import { KiB, MiB } from '../src/base/units.ts'
+import { untilItPrints } from '../src/testing/processes.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -251,14 +252,13 @@ describe('what cannot be converted', { skip }, () => {
       env: settings,
       stdio: ['pipe', 'ignore', 'pipe'],
     })
+    const ended = exitOf(child, 'ingot')
     child.stdin?.on('error', () => {}) // it is not read to its end
     child.stdin?.write(await readFile(at('disk.raw')))
     // Some of it has come: the work is under way, and goes on for as long as the input is open.
-    await new Promise<void>((resolve) => {
-      child.stderr?.on('data', (text: Buffer) => /"done":[1-9]/.test(text.toString()) && resolve())
-    })
+    await untilItPrints(child, /"done":[1-9]/)
     killGroup(child, 'SIGINT')
-    assert.equal(await exitOf(child, 'ingot'), 130)
+    assert.equal(await ended, 130)
     await holdsOnly(at('endless'))
     await holdsOnly(at('temp'))
   })

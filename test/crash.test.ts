@@ -8,6 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { makeContext } from '../src/base/context.ts'
 import { fileDriver } from '../src/stores/drivers/file.ts'
 import { openStore } from '../src/stores/open-store.ts'
+import { everyDeed } from '../src/testing/every-deed.ts'
 import { ImageLoad } from '../src/testing/image-load.ts'
 import { type Served, startServer } from '../src/testing/serve.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
@@ -45,6 +46,7 @@ test(`a server that is killed ${KILLS} times loses nothing, and leaves nothing b
     const killing = new AbortController()
     const running = load.run(CLIENTS, () => [server.url], killing.signal)
     await wait(randomInt(30, 1500))
+    if (kill === KILLS) await everyDeed(load.done)
     killing.abort()
     await server.kill()
     await running

@@ -1,11 +1,10 @@
 /** `ingot factory` and `ingot imagefactory` as people use them: embedded, and against a server. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
 import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
+import { untilItPrints } from '../src/testing/processes.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 import { openTestServer } from '../src/testing/test-service.ts'
 
@@ -140,12 +139,7 @@ describe('ingot factory, embedded', () => {
     const argv = [INGOT, 'factory', 'base', temp('mock.tdl'), ...flags]
     const child = startProcess([...argv, '--data-dir', temp('embedded')], { env })
     const ended = exitOf(child, 'ingot')
-    assert.ok(child.stderr)
-    const lines = createInterface(child.stderr)
-    for (;;) {
-      const [line] = await once(lines, 'line')
-      if (String(line).includes('making a mock image')) break
-    }
+    await untilItPrints(child, 'making a mock image')
     child.kill('SIGINT')
     assert.equal(await ended, 130)
     const [newest] = JSON.parse((await ingot('factory', 'images', '--json')).stdout)

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { KiB } from '../src/base/units.ts'
+import { everyDeed } from '../src/testing/every-deed.ts'
 import { type Served, startServer } from '../src/testing/serve.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
 import { mockTemplate } from '../src/testing/test-factory.ts'
@@ -155,6 +156,7 @@ test(`a server that is killed ${KILLS} times while it builds ends every build, a
     const { url } = server
     const running = Array.from({ length: CLIENTS }, () => client(url, killing.signal))
     await wait(randomInt(100, 1500))
+    if (kill === KILLS) await everyDeed(done)
     killing.abort()
     await server.kill()
     await Promise.all(running)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { startTimeOf } from '../src/base/leftovers.ts'
 import { exitOf, findProgram, runProcess, startProcess, stopProcess } from '../src/base/process.ts'
+import { untilItPrints } from '../src/testing/processes.ts'
 import { makeTinyImage } from '../src/testing/tiny-image.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -236,15 +237,3 @@ describe('ingot pack', { skip, timeout: 300_000 }, () => {
     assert.match(xml, /<testsuite name="failing on disk" tests="2" failures="0" errors="1"/)
   })
 })
-
-/** Waits until a process has printed `text` on its standard error, and goes on reading it. */
-async function untilItPrints(child: ReturnType<typeof startProcess>, text: string): Promise<void> {
-  let seen = ''
-  await new Promise<void>((resolve, reject) => {
-    child.stderr?.on('data', (chunk: Buffer) => {
-      seen += chunk.toString()
-      if (seen.includes(text)) resolve()
-    })
-    child.once('exit', () => reject(new Error(`it ended before it printed '${text}': ${seen}`)))
-  })
-}

@@ -12,6 +12,7 @@ import { fileDriver } from '../src/stores/drivers/file.ts'
 import { swiftDriver } from '../src/stores/drivers/swift.ts'
 import { openStore } from '../src/stores/open-store.ts'
 import type { StoreDriver } from '../src/stores/store.ts'
+import { everyDeed } from '../src/testing/every-deed.ts'
 import { ImageLoad } from '../src/testing/image-load.ts'
 import { noPostgres, openPostgres } from '../src/testing/postgres.ts'
 import { type Served, startServer } from '../src/testing/serve.ts'
@@ -100,6 +101,7 @@ async function tryServers(name: string, { driver, options }: Place): Promise<voi
   await wait(2000)
   broken.delete(remote.url)
   await wait(2000)
+  await everyDeed(load.done)
   ending.abort()
   await running
 

@@ -29,7 +29,7 @@ const serve = async (...words: string[]) =>
 
 /** The exit code of a server that does not start. */
 async function refused(...words: string[]): Promise<number> {
-  return (await runProcess([INGOT, 'view', ...words], { timeoutMs: 20_000 })).code
+  return (await runProcess([INGOT, 'view', ...words], { timeoutMs: 60_000 })).code
 }
 
 interface Map {

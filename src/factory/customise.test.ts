@@ -85,7 +85,7 @@ describe('a guest that is customised over SSH', { skip }, () => {
   })
 
   it('is waited for no longer than its phase lasts', async () => {
-    const { running, written } = await start({ port: 1, loginTimeoutMs: 200 })
+    const { running, written } = await start({ port: 1, loginTimeoutMs: 5000 })
     await assert.rejects(running, failsWith('PHASE_TIMEOUT'))
     assert.match(written.events.join('\n'), /Connection refused/)
   })

@@ -81,7 +81,7 @@ test('a guest that resets again and again, or powers off, has failed', { timeout
 })
 
 test('a guest that gets stuck has failed when its time is over', { timeout }, async () => {
-  const report = await boot(LINUX, { timeoutMs: 2000 })
+  const report = await boot(LINUX, { timeoutMs: 10_000 })
   assert.equal(report.diagnosis?.cause, 'boot-stalled')
 })
 

@@ -36,7 +36,7 @@ beforeEach(async () => {
     system: ['admin'],
   })
   const settings = { auth_url: keystone.url, username: 'ingot', password: 's3cret' }
-  const options = { ...toKeystoneOptions(settings, 'project'), timeoutMs: 500, retryDelayMs: 1 }
+  const options = { ...toKeystoneOptions(settings, 'project'), retryDelayMs: 1 }
   authenticator = openKeystoneAuthenticator(
     openKeystone(options, context),
     { authUri: 'https://keystone.example/v3', cacheMs: 5 * MINUTE, serviceRoles: ['Service'] },

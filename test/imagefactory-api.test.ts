@@ -35,7 +35,7 @@ async function ended(member: string, id: string) {
     const { json } = await ask(`GET /${member}s/${id}`)
     const image = json[member]
     if (['COMPLETE', 'FAILED'].includes(image.status)) return image
-    await Array.fromAsync(server.service.factory.follow(id, AbortSignal.timeout(30_000)))
+    await Array.fromAsync(server.service.factory.follow(id, AbortSignal.timeout(60_000)))
   }
 }
 
@@ -256,7 +256,7 @@ describe('Image Factory’s API', () => {
       const { status, text } = await ask(`DELETE ${path}`, { body })
       assert.deepEqual([status, text], [204, ''], path)
       const id = path.split('/').at(-1) ?? ''
-      const follow = server.service.factory.follow(id, AbortSignal.timeout(30_000))
+      const follow = server.service.factory.follow(id, AbortSignal.timeout(60_000))
       await Array.fromAsync(follow).catch(() => {})
       assert.equal((await ask(`GET ${path}`)).status, 404)
     }

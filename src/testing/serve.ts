@@ -23,10 +23,18 @@ export interface Served extends AsyncDisposable {
   stop(): Promise<number | null>
 }
 
-/** Starts a server with this configuration, which is written to `configFile`, on any free port. */
-export async function startServer(configFile: string, config: object): Promise<Served> {
+/**
+ * Starts a server with this configuration, which is written to `configFile`, on any free port. `enter` is a command that becomes
+ * the one behind it, as `nice` does.
+ */
+export async function startServer(
+  configFile: string,
+  config: object,
+  enter: readonly string[] = [],
+): Promise<Served> {
   await writeFile(configFile, stringify({ listen: '127.0.0.1:0', ...config }))
-  const child = startProcess([process.execPath, MAIN, 'serve', '--json', '--config', configFile])
+  const serve = [process.execPath, MAIN, 'serve', '--json', '--config', configFile]
+  const child = startProcess([...enter, ...serve])
   const { stdout, stderr } = child
   if (!stdout || !stderr) throw new Error('no pipes')
   const log: string[] = []
@@ -34,7 +42,7 @@ export async function startServer(configFile: string, config: object): Promise<S
     log.push(line)
     if (log.length > LOG_LINES) log.shift()
   })
-  const gone = once(child, 'exit')
+  const gone = once(child, 'close') // not before all that it said was read
   const url = await Promise.race([
     once(createInterface(stdout), 'line').then(([line]) => {
       const { url } = JSON.parse(String(line)) as { url: string }
@@ -45,8 +53,7 @@ export async function startServer(configFile: string, config: object): Promise<S
     }),
   ])
   const kill = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    killGroup(child, 'SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) killGroup(child, 'SIGKILL')
     await gone
   }
   return {
@@ -57,6 +64,7 @@ export async function startServer(configFile: string, config: object): Promise<S
     [Symbol.asyncDispose]: kill,
     stop: async () => {
       await stopProcess(child, 60_000)
+      await gone
       return child.exitCode
     },
   }

@@ -4,6 +4,7 @@
  * when the host is stopped, all its processes end. The copy is an overlay: it costs no time.
  */
 import type { ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -189,13 +190,18 @@ async function listening(host: ChildProcess): Promise<void> {
   await Promise.race([heard, ended])
 }
 
+/** One below those that this host gives away by itself, so that nobody gets it before sshd has it. */
 async function findFreePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (;;) {
+    const port = randomInt(10_000, 30_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) =>
+      server
+        .once('error', () => resolve(false))
+        .listen(port, '127.0.0.1', () => server.close(() => resolve(true))),
+    )
+    if (isFree) return port
+  }
 }
 
 async function childrenOf(id: number): Promise<number[]> {

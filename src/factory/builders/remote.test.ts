@@ -59,7 +59,7 @@ describe('a build that is handed to another Ingot', () => {
     assert.match(Buffer.from(icicle ?? []).toString(), /<icicle>/)
     const left = (await buildsThere()).filter(({ status }) => status !== 'DELETED')
     for (const { id } of left)
-      await Array.fromAsync(other.service.factory.follow(id, AbortSignal.timeout(10_000)))
+      await Array.fromAsync(other.service.factory.follow(id, AbortSignal.timeout(60_000)))
     assert.deepEqual(
       (await buildsThere()).filter(({ status }) => status === 'COMPLETE'),
       [],
@@ -86,7 +86,7 @@ describe('a build that is handed to another Ingot', () => {
     await using bench = await openFactory('cancel')
     const parameters = { remote_parameters: { mock_wait: 600 } }
     const image = await bench.factory.orderBase(order(parameters))
-    const signal = AbortSignal.timeout(20_000)
+    const signal = AbortSignal.timeout(60_000)
     for await (const event of bench.factory.follow(image.id, signal))
       if (event.kind === 'image' && 'remote_build' in event.image.properties) break
     const id = remoteIdOf(await bench.factory.get(image.id))

@@ -41,7 +41,7 @@ after(() => bench[Symbol.asyncDispose]())
 const { factory, catalog } = bench
 
 async function deleted(id: string): Promise<void> {
-  const patience = AbortSignal.timeout(20_000)
+  const patience = AbortSignal.timeout(60_000)
   for await (const event of factory.follow(id, patience))
     if (event.kind === 'image' && event.image.status.startsWith('DELETE'))
       assert.equal(event.image.status, 'DELETED')

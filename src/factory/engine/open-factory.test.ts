@@ -68,7 +68,7 @@ for (const { kind, skip, open } of kinds)
       assert.match(Buffer.from(icicle ?? []).toString(), /<icicle>/)
       await using artifact = await factory.openArtifact(target?.id ?? '')
       let size = 0
-      for await (const chunk of artifact.stream(AbortSignal.timeout(20_000))) size += chunk.length
+      for await (const chunk of artifact.stream(AbortSignal.timeout(60_000))) size += chunk.length
       assert.equal(size, 64 * 1024)
     })
 
@@ -88,7 +88,7 @@ for (const { kind, skip, open } of kinds)
       const { factory } = bench
       const image = await factory.orderBase(baseOrder({ mock_console: 'hello\r\n' }))
       const events: FactoryEvent[] = []
-      for await (const event of factory.follow(image.id, AbortSignal.timeout(20_000), 0))
+      for await (const event of factory.follow(image.id, AbortSignal.timeout(60_000), 0))
         events.push(event)
       const statuses = events.flatMap((one) => (one.kind === 'image' ? [one.image.status] : []))
       assert.equal(statuses.at(-1), 'COMPLETE')
@@ -109,7 +109,7 @@ for (const { kind, skip, open } of kinds)
       const { factory } = bench
       const image = await bench.ended(await factory.orderBase(baseOrder()))
       await factory.delete(image.id)
-      for await (const event of factory.follow(image.id, AbortSignal.timeout(20_000)))
+      for await (const event of factory.follow(image.id, AbortSignal.timeout(60_000)))
         if (event.kind === 'image') assert.match(event.image.status, /^DELET(ING|ED)$/)
       await assert.rejects(factory.get(image.id), failsWith('BUILD_NOT_FOUND'))
       assert.equal(await bench.catalog.get(image.id), undefined)
@@ -146,7 +146,7 @@ describe('the image factory', () => {
     const { factory } = bench
     const first = await factory.orderBase(baseOrder({ mock_wait: 600 }))
     const second = await factory.orderBase(baseOrder())
-    for await (const event of factory.follow(first.id, AbortSignal.timeout(20_000), 0))
+    for await (const event of factory.follow(first.id, AbortSignal.timeout(60_000), 0))
       if (event.kind === 'log') break
     assert.equal((await factory.get(second.id)).status, 'NEW')
     await factory.cancel(first.id)

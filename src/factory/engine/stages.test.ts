@@ -124,7 +124,7 @@ describe('a stage', () => {
     const image = await factory.orderProvider(chain({ mock_wait: 600, mock_hold: 2 }))
     const target = await factory.get(image.parentId ?? '')
     const baseId = target.parentId ?? ''
-    for await (const event of factory.follow(baseId, AbortSignal.timeout(20_000), 0))
+    for await (const event of factory.follow(baseId, AbortSignal.timeout(60_000), 0))
       if (event.kind === 'log' && event.entry.text === 'making a mock image') break
     const things = join(bench.cacheDirectory, 'mock-things')
     assert.equal(readdirSync(things).length, 2)

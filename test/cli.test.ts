@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { findProgram, runProcess } from '../src/base/process.ts'
+import { runProcess } from '../src/base/process.ts'
 import { COMMANDS } from '../src/cli/commands.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -113,24 +113,44 @@ describe('the command', () => {
     assert.equal(error.code, 'RECIPE_NOT_FOUND')
   })
 
+  it('answers wrong words with JSON too when asked, and names the help that would have helped', async () => {
+    for (const [words, message, fix] of [
+      [['pakc'], /unknown command 'pakc'/, 'Did you mean pack?'],
+      [['factory'], /wanted a subcommand of `ingot factory`/, 'See `ingot factory --help`.'],
+      [['factory', 'base'], /missing required argument/, 'See `ingot factory base --help`.'],
+      [['imagefactory', 'base'], /wanted one of base_image, /, 'See `ingot imagefactory --help`.'],
+    ] as const) {
+      const { code, stdout, stderr } = await ingot(...words, '--json')
+      assert.equal(code, 2)
+      const { error } = JSON.parse(stdout) as {
+        error: { code: string; message: string; fix: string }
+      }
+      assert.deepEqual([error.code, error.fix], ['USAGE', fix])
+      assert.match(error.message, message)
+      assert.match(stderr, /^ingot: /m)
+    }
+  })
+
+  it('shows the common options in the help of what is below a subcommand', async () => {
+    const { stdout } = await ingot('factory', 'base', '--help')
+    assert.match(stdout, /^Common options:\n {2}--json /m)
+  })
+
+  it('leaves --version to a recipe that has an argument of that name', async () => {
+    const versioned = join(directory, 'versioned.yaml')
+    await writeFile(
+      versioned,
+      'arguments: {version: {description: of the server, default: "1"}}\nvalidators: [{hostname: web}]\n',
+    )
+    const words = ['--image', 'x', '--plan', '--version', '1.10', '--json']
+    const { code, stdout, stderr } = await ingot('validate', versioned, ...words)
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, /"version".*"1\.10"/)
+  })
+
   it('shows every setting with its value, its source and its meaning', async () => {
     const { code, stdout } = await ingot('config', 'show')
     assert.equal(code, 0)
     assert.match(stdout, /^jobs +8 +default +hosts that are worked on/m)
   })
-
-  for (const shell of ['bash', 'zsh', 'fish'] as const)
-    it(`prints completions for ${shell} that know every subcommand`, async (test) => {
-      const { code, stdout } = await ingot('completion', shell)
-      assert.equal(code, 0)
-      for (const { name } of COMMANDS) assert.ok(stdout.includes(name), name)
-      if (!findProgram(shell)) {
-        test.diagnostic(`${shell} is not installed: its syntax was not checked`)
-        return
-      }
-      const script = join(directory, `completion.${shell}`)
-      await writeFile(script, stdout)
-      const { code: syntax, stderr } = await runProcess([shell, '-n', script])
-      assert.equal(syntax, 0, stderr.toString())
-    })
 })

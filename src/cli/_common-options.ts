@@ -15,10 +15,10 @@ function makeCommonOptions(): Option[] {
   ].map((option) => option.helpGroup(HEADING))
 }
 
-/** Adds them below the command's own. */
-export function addCommonOptions(command: Command): Command {
+/** Adds them below the command's own, and those of all that is below it, so that each help shows them. */
+export function addCommonOptions(command: Command): void {
   for (const option of makeCommonOptions()) command.addOption(option)
-  return command.helpCommand(false)
+  command.helpCommand(false).commands.forEach(addCommonOptions)
 }
 
 /** Whether a flag is one of them, or of the command itself, so that no recipe's argument can have it. */

@@ -1,10 +1,10 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
 /** The `ingot` command: finds the subcommand, loads only that, and answers for what it throws. */
 import { enableCompileCache } from 'node:module'
-import { Command, CommanderError } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import { EXIT, Failure, FAILURES, messageOf } from '../base/failure.ts'
 import { addCommonOptions } from './_common-options.ts'
-import { readVersion } from './_version.ts'
+import { addSubcommand, makeProgram } from './_program.ts'
 import { COMMANDS } from './commands.ts'
 
 enableCompileCache()
@@ -21,17 +21,14 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 the answer is no, 70 a bug, 130 interrupted.`
 
 async function main(argv: readonly string[]): Promise<number> {
-  const program = new Command('ingot')
-    .description('Golden images: one recipe builds, packs, validates and provisions.')
-    .helpOption('-h, --help', 'show this help')
-    .version(await readVersion(), '-V, --version', 'show the version')
+  const program = (await makeProgram())
     .addHelpText('after', EPILOGUE)
     .exitOverride()
-    .showSuggestionAfterError()
+    .configureOutput({ outputError: () => {} }) // `answerFor` tells
   const name = argv.find((word) => !word.startsWith('-'))
   let exitCode: number = EXIT.done
   for (const entry of COMMANDS) {
-    const command = program.command(entry.name).description(entry.summary).exitOverride()
+    const command = addSubcommand(program, entry.name, entry.summary)
     if (entry.name !== name) continue
     const { openCli } = await import('./_open-cli.ts')
     const words = argv.slice(argv.indexOf(entry.name) + 1)
@@ -45,30 +42,53 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(program.helpInformation() + EPILOGUE + '\n')
     return EXIT.wrongUse
   }
-  await program.parseAsync(argv, { from: 'user' })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    throw error instanceof CommanderError && error.exitCode !== 0
+      ? asUsage(error, placeOf(program, argv))
+      : error
+  }
   return exitCode
+}
+
+/** What was spoken to: `ingot factory base`. */
+function placeOf(program: Command, [word = '', ...rest]: readonly string[]): string {
+  const below = program.commands.find((one) => one.name() === word)
+  return below === undefined ? program.name() : `${program.name()} ${placeOf(below, rest)}`
+}
+
+/** What Commander says of wrong words, as our own failures are said. */
+function asUsage({ code, message }: CommanderError, place: string): Failure {
+  const fix = `See \`${place} --help\`.`
+  if (code === 'commander.help')
+    return new Failure('USAGE', `wanted a subcommand of \`${place}\``, { fix })
+  const [told = '', hint] = message.replace(/^error: /, '').split('\n')
+  return new Failure('USAGE', told, { fix: hint?.replace(/^\((.*)\)$/, '$1') ?? fix })
 }
 
 /** Prints what went wrong and gives the exit code. */
 function answerFor(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.wrongUse
+  if (error instanceof CommanderError) return EXIT.done // help, or the version
   if (error instanceof Failure) {
-    if (json)
-      process.stdout.write(
-        `${JSON.stringify({ error: { code: error.code, title: FAILURES[error.code].title, message: error.message, details: error.details, fix: error.fix } })}\n`,
-      )
-    const told = error.code === 'INTERRUPTED' ? 'interrupted' : error.message
-    process.stderr.write(`ingot: ${told}\n`)
-    const { output } = error.details
+    const { code, message, details, fix, exit } = error
+    if (json) printError({ code, title: FAILURES[code].title, message, details, fix })
+    process.stderr.write(`ingot: ${code === 'INTERRUPTED' ? 'interrupted' : message}\n`)
+    const { output } = details
     if (typeof output === 'string' && output.includes('\n'))
       process.stderr.write(`${output.replaceAll(/^/gm, '  | ')}\n`)
-    if (error.fix) process.stderr.write(`       ${error.fix}\n`)
-    return error.exit
+    if (fix) process.stderr.write(`       ${fix}\n`)
+    return exit
   }
+  if (json) printError({ code: 'BUG', title: 'A bug', message: messageOf(error) })
   process.stderr.write(
     `ingot: a bug: ${error instanceof Error ? (error.stack ?? messageOf(error)) : String(error)}\n`,
   )
   return EXIT.bug
+}
+
+function printError(error: object): void {
+  process.stdout.write(`${JSON.stringify({ error })}\n`)
 }
 
 const words = process.argv.slice(2)

@@ -32,9 +32,14 @@ export async function followBuild(
     if (!signal.aborted) throw error
   }
   if (!embedded)
-    throw new Failure('INTERRUPTED', `build ${asked.id} goes on; see \`ingot factory logs\``)
+    throw interrupted(`Build ${asked.id} goes on: \`ingot factory logs ${asked.id} --follow\`.`)
   await cancelBuild(scene, asked, options)
-  throw new Failure('INTERRUPTED', `build ${asked.id} was cancelled`)
+  throw interrupted(`Build ${asked.id} was cancelled, and what it made is removed.`)
+}
+
+/** With what became of the build. */
+function interrupted(outcome: string): Failure {
+  return new Failure('INTERRUPTED', 'interrupted', { fix: outcome })
 }
 
 /** The build, after those that it waits for, first of all the first. */

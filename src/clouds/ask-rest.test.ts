@@ -39,6 +39,15 @@ suite('questions to a cloud that speaks JSON', async () => {
     assert.equal(await ask('POST', 429), 2)
   })
 
+  test('are asked once if what they send streams, for it is gone then', async () => {
+    answers.splice(0, Infinity, { status: 429 })
+    const content = (async function* () {
+      yield Buffer.from('x')
+    })()
+    const question = { method: 'PUT', url: `${web.url}/x`, stream: { content, size: 1 }, signal }
+    await assert.rejects(askRest(rest, question), failsWith('CLOUD_AWAY'))
+  })
+
   const refusals: readonly (readonly [number, string, FailureCode])[] = [
     [401, '{}', 'CLOUD_DENIED'],
     [404, 'a page', 'CLOUD_NOT_FOUND'],

@@ -54,7 +54,8 @@ export async function askRest(rest: Rest, question: RestQuestion): Promise<RestA
       return await askOnce(rest, question)
     } catch (error) {
       if (signal.aborted) throw new Failure('INTERRUPTED', `asking ${rest.name} was interrupted`)
-      const isSafe = repeatable || isTooMuch(error)
+      // What streamed is gone.
+      const isSafe = repeatable || (stream === undefined && isTooMuch(error))
       if (!isSafe || !isFailure(error, 'CLOUD_AWAY') || tries >= retries) throw error
       await wait(delayMs * 2 ** tries, undefined, { signal }).catch(() => {})
     }

@@ -62,6 +62,15 @@ suite('the client of registries', async () => {
     ])
   })
 
+  test('knows a blob that the registry keeps elsewhere', async () => {
+    const away = await serve((_request, response) =>
+      response.writeHead(307, { location: `${elsewhere.url}/blob` }).end(),
+    )
+    await using client = openRegistry(place(away.host), signal)
+    assert.equal(await client.hasBlob('a/b', digest), true)
+    assert.equal(elsewhere.asked.length, 0)
+  })
+
   test('shows its token to nobody else, where an upload goes on elsewhere', async () => {
     await using client = openRegistry(place(registry.host), signal)
     const upload = await client.beginUpload('a/b')

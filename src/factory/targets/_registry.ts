@@ -25,6 +25,8 @@ export interface RegistryPlace {
 /** All functions fail with CLOUD_AWAY, CLOUD_DENIED, CLOUD_NOT_FOUND, CLOUD_FULL, CLOUD_FAILED, INTERRUPTED. */
 export interface Registry extends AsyncDisposable {
   hasBlob(repository: string, digest: string): Promise<boolean>
+  /** By its digest. */
+  hasManifest(repository: string, digest: string, mediaType: string): Promise<boolean>
   /** Begins an upload; where it goes on. */
   beginUpload(repository: string): Promise<string>
   /** Sends all of a blob and ends its upload. */
@@ -48,6 +50,8 @@ export interface Registry extends AsyncDisposable {
 /** Servers answer when all is in its place. */
 const SILENCE_MS = 5 * 60_000
 const MAX_ANSWER = MiB
+/** A registry that keeps its blobs in a cloud's object store names their place there. */
+const ELSEWHERE = [301, 302, 303, 307, 308]
 
 interface Question {
   readonly method: string
@@ -95,8 +99,14 @@ export function openRegistry(place: RegistryPlace, signal: AbortSignal): Registr
   return {
     hasBlob: async (repository, digest) => {
       const at = `${repository}/blobs/${digest}`
+      const accepts = [200, 404, ...ELSEWHERE]
+      return (await ask({ method: 'HEAD', at, accepts }, pushing(repository))).status !== 404
+    },
+    hasManifest: async (repository, digest, mediaType) => {
+      const question = { method: 'HEAD', at: `${repository}/manifests/${digest}` }
+      const headers = { accept: mediaType }
       const accepts = [200, 404]
-      return (await ask({ method: 'HEAD', at, accepts }, pushing(repository))).status === 200
+      return (await ask({ ...question, headers, accepts }, pushing(repository))).status === 200
     },
     beginUpload: async (repository) => {
       const at = `${repository}/blobs/uploads/`

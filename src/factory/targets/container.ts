@@ -120,7 +120,9 @@ async function push(job: ContainerPush): Promise<Pushed> {
   await job.phase({ name: 'sending the manifest', from: 95, to: 100 }, async ({ signal }) => {
     await using registry = registryOf(provider, signal)
     await sendBytes(job, registry, repository, image.config)
-    await holdings.add({ kind: 'manifest', repository, digest })
+    // The same disk gives the same bytes: what was there before is not ours to remove.
+    if (!(await registry.hasManifest(repository, digest, MEDIA.manifest)))
+      await holdings.add({ kind: 'manifest', repository, digest })
     await putManifest(registry, repository, image)
     job.log.event(`${host}/${repository}:${image.tag} is ${digest}`)
   })

@@ -138,7 +138,9 @@ async function awaitOperation(
   signal: AbortSignal,
   tell: (fraction: number) => void = () => {},
 ): Promise<string | undefined> {
-  const { name = '' } = (begun ?? {}) as Operation
+  const { name } = (begun ?? {}) as Operation
+  if (name === undefined || name === '')
+    throw new Failure('CLOUD_FAILED', 'Google named no operation to wait for')
   const url = `${compute}/global/operations/${encodeURIComponent(name)}`
   const ended = await askUntil(poll_seconds, signal, async () => {
     const operation = (await askRest(rest, { url, signal })).json as Operation

@@ -84,6 +84,14 @@ suite('OVAs', () => {
       assert.deepEqual(tag('Name'), ['web'])
     })
 
+  test('are made of a name of any length', async () => {
+    const { names } = await artifact({ ovf_name: 'n'.repeat(255) })
+    assert.deepEqual(
+      new Set(names.map((name) => name.replace(/^n+/, ''))),
+      new Set(['.ovf', '.mf', '-disk1.vmdk']),
+    )
+  })
+
   test('have the hardware that was asked for, and texts that mean nothing in XML', async () => {
     const { read, names } = await artifact({
       ovf_name: 'a <b> & "c"',

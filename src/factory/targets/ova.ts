@@ -52,10 +52,14 @@ const DRIVERS: Readonly<Partial<Record<string, readonly string[]>>> = {
   'vagrant-hyperv': ['hv_vmbus', 'hv_storvsc', 'hv_netvsc'],
 }
 
+/** Names in a tar have 100 characters at most, with their endings. */
+const MOST_NAME = 80
+
 async function openArtifact(job: OvaJob): Promise<Artifact> {
   const { options, template, disk } = job
   const form = formOf(options)
-  const name = (options.ovf_name ?? template.name).replaceAll(/[^A-Za-z0-9._-]+/g, '-') || 'image'
+  const wanted = (options.ovf_name ?? template.name).replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+  const name = wanted.slice(0, MOST_NAME) || 'image'
   if (!isBox(form)) return await openOva(job, form, name)
   const formatted = await disk.open(BOXES[form].format)
   const ovf = await describe(job, 'virtualbox', formatted, BOXES[form].disk)

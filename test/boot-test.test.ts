@@ -34,7 +34,7 @@ async function run(text: string, ...words: string[]): Promise<RunResult> {
       .digest('hex')
   const before = await digest()
   const argv = command('--accelerator', 'tcg', '--screenshot', screenshot, ...words)
-  const result = await runProcess(argv, { cwd: directory, env, timeoutMs: 60_000 })
+  const result = await runProcess(argv, { cwd: directory, env, timeoutMs: 300_000 })
   assert.equal(await digest(), before, 'the image is as it was')
   assert.deepEqual(await readdir(tempDir), [], 'nothing of the machine stays')
   return result

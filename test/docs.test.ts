@@ -125,7 +125,7 @@ describe('the commands that the pages show', () => {
       await using server = await openTestServer({ callers: {} })
       const curl = `curl() { command curl --header 'X-Auth-Token: alice' "$@"; }`
       const text = `set -euo pipefail; ${variable}=${server.url}; ${curl}; ${script}`
-      await runTool(['bash', '-c', text], { cwd: inTemp(''), timeoutMs: 120_000 })
+      await runTool(['bash', '-c', text], { cwd: inTemp(''), timeoutMs: 300_000 })
     })
 })
 

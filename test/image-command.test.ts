@@ -162,7 +162,7 @@ describe('ingot image, embedded', () => {
     assert.deepEqual(await image.json('list', '--name', 'gone'), [])
   })
 
-  it('leaves nothing behind when it is interrupted', { timeout: 120_000 }, async () => {
+  it('leaves nothing behind when it is interrupted', { timeout: 300_000 }, async () => {
     const words = ['create', 'interrupted', '--file', '-', '--data-dir', directory]
     const child = startProcess([INGOT, 'image', ...words], {
       env: plain,

@@ -33,7 +33,7 @@ async function serve(image: string) {
   return { ...service, uri, socket, [Symbol.asyncDispose]: service[Symbol.asyncDispose] }
 }
 
-describe('ingot nbd', { skip, timeout: 120_000 }, () => {
+describe('ingot nbd', { skip, timeout: 300_000 }, () => {
   for (const format of ['raw', 'qcow2', 'vmdk'])
     it(`offers the disk inside a ${format} image, byte for byte and hole for hole`, async () => {
       await using server = await serve(at(`disk.${format}`))

@@ -17,7 +17,7 @@ async function refusal(words: readonly string[], config?: string) {
   if (config !== undefined) writeFileSync(temp('refused.yaml'), config)
   const more = config === undefined ? [] : ['--config', temp('refused.yaml')]
   const { code, stderr } = await runProcess([INGOT, 'serve', ...words, ...more], {
-    timeoutMs: 60_000,
+    timeoutMs: 300_000,
   })
   assert.doesNotMatch(stderr.toString(), /a bug|\n {4}at /)
   return { code, said: stderr.toString() }
@@ -86,7 +86,7 @@ describe('ingot serve', () => {
 
   it(
     'lets an upload that is under way end before it ends itself',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async () => {
       const config = { data_dir: temp('f'), log_level: 'info' }
       await using server = await startServer(temp('f.yaml'), config)

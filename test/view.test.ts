@@ -29,7 +29,7 @@ const serve = async (...words: string[]) =>
 
 /** The exit code of a server that does not start. */
 async function refused(...words: string[]): Promise<number> {
-  return (await runProcess([INGOT, 'view', ...words], { timeoutMs: 60_000 })).code
+  return (await runProcess([INGOT, 'view', ...words], { timeoutMs: 300_000 })).code
 }
 
 interface Map {
@@ -41,7 +41,7 @@ async function map(image: string): Promise<Map> {
   return JSON.parse((await runTool([INGOT, 'map', image, '--json'])).toString()) as Map
 }
 
-describe('ingot view', { skip, timeout: 120_000 }, () => {
+describe('ingot view', { skip, timeout: 300_000 }, () => {
   it('serves a qcow2 image in formats that QEMU reads as the same disk', async () => {
     await using service = await serve(qcow2)
     const { url, formats } = service.told as Listing & { url: string }
@@ -149,7 +149,7 @@ describe('ingot view', { skip, timeout: 120_000 }, () => {
   })
 })
 
-describe('ingot map', { skip, timeout: 60_000 }, () => {
+describe('ingot map', { skip, timeout: 300_000 }, () => {
   it('tells the same extents of an image in any format', async () => {
     const [ofRaw, ofQcow2] = await Promise.all([map(raw), map(qcow2)])
     assert.deepEqual(ofRaw.extents, ofQcow2.extents)

@@ -12,7 +12,7 @@ import { type Underway, visitGuest } from './_log-in.ts'
 import type { GuestConnection } from './boot-report.ts'
 
 /** A host stands in for the guest: what is asked of a guest, any host can answer. */
-describe('logging in to a guest', { skip: whyNoSshd(), timeout: 60_000 }, () => {
+describe('logging in to a guest', { skip: whyNoSshd(), timeout: 300_000 }, () => {
   let host: Sshd
   let directory: string
   before(async () => {

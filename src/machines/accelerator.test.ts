@@ -19,7 +19,7 @@ import { checkQemu } from './qemu.ts'
 const directory = await mkdtemp(join(tmpdir(), 'ingot-accelerator-test-'))
 after(() => rm(directory, { recursive: true, force: true }))
 const context = makeContext()
-const timeout = 60_000
+const timeout = 300_000
 /** A file that opens as /dev/kvm would, on any host. */
 const device = join(directory, 'device')
 await writeFile(device, '')

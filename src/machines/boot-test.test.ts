@@ -14,7 +14,7 @@ import { findFirmware } from './firmware.ts'
 const directory = await mkdtemp(join(tmpdir(), 'ingot-boot-test-'))
 after(() => rm(directory, { recursive: true, force: true }))
 const tempDir = join(directory, 'temp')
-const timeout = 120_000
+const timeout = 300_000
 
 const LINUX = '[    0.0] Linux version 6.1.0\n'
 
@@ -32,7 +32,7 @@ async function boot(
       firmware: 'bios',
       accelerator: 'tcg',
       memory: 128 * MiB,
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
       pace: { quietMs: 3000, attemptMs: 1000, patienceMs: 0 },
       tempDir,
       ...options,

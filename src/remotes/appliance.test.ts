@@ -152,7 +152,7 @@ describe('an appliance on a guest in LVM', { skip, timeout: 300_000 }, () => {
 
     const stop = new AbortController()
     const context = makeContext({ signal: stop.signal })
-    const options: ApplianceOptions = { ...own, access: 'change', network: true }
+    const options: ApplianceOptions = { ...own, access: 'change', network: hostUplink }
     await using remote = openRemote(await openAppliance(options, context), context)
     assert.equal(remote.rootFileSystem, '/dev/vg/root')
     assert.equal(await remote.readText('/boot/kernel'), 'a kernel')
@@ -175,7 +175,7 @@ describe('an appliance on a guest in LVM', { skip, timeout: 300_000 }, () => {
   })
 })
 
-describe('an appliance that is starting', { skip, timeout: 120_000 }, () => {
+describe('an appliance that is starting', { skip, timeout: 300_000 }, () => {
   it('is gone without a trace when it is interrupted', async () => {
     const own = await makeImage()
     const stop = new AbortController()
@@ -224,7 +224,7 @@ async function refused(
 
 const codeOf = (error: unknown) => (isFailure(error) ? error.code : error)
 
-describe('an appliance is not even started', { skip, timeout: 60_000 }, () => {
+describe('an appliance is not even started', { skip, timeout: 300_000 }, () => {
   it('for a file that is no image, is cut short, or is not there', async () => {
     const own = await place()
     assert.equal(codeOf(await refused(own)), 'IMAGE_NOT_FOUND')

@@ -91,7 +91,7 @@ suite(
   () => {
     test(
       'installs by an answer file of ours in its initrd, and nothing is told of the password',
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         await using server = await openWebServer(treeOf())
         const { written, built, error } = await build(server, {})
@@ -112,7 +112,7 @@ suite(
 
     test(
       'installs by a user’s answer file over HTTP, from media that are fetched once',
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         await using server = await openWebServer(treeOf())
         const options = { install_script: 'd-i user/own string yes\n', answer_via: 'http' } as const
@@ -127,7 +127,7 @@ suite(
 
     test(
       'tells of a prompt within seconds, with its likely cause, the screen and a timeline',
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async () => {
         await using server = await openWebServer(treeOf())
         const { written, error } = await build(server, {

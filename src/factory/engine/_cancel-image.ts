@@ -7,7 +7,7 @@ import { isFinal } from '../factory-image.ts'
 /** Stops an image, and what waits for it. One that is at work ends when its worker has heard, and cleared away. */
 export async function cancelImage(ground: Ground, id: string): Promise<ImageRow> {
   const { database, records, ledger } = ground
-  const { task, failed } = await database.write(async (tx) => {
+  const { task, failed } = await database.writeRows(async (tx) => {
     const row = await records.demand(id, tx)
     if (isFinal(row.status) || row.status === 'DELETING') throw hasEnded(row)
     const task = await ledger.holderOf(subjectOf(id), tx)

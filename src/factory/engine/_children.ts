@@ -12,8 +12,7 @@ export async function beginChildren(
 ): Promise<{ tasks: string[]; rows: ImageRow[] }> {
   const tasks: string[] = []
   const rows: ImageRow[] = []
-  for (const child of await ground.records.children(parentId, tx)) {
-    if (child.status !== 'PENDING') continue
+  for (const child of await ground.records.children(parentId, ['PENDING'], tx)) {
     const change = { status: 'NEW' as const, activity: 'waiting for its turn' }
     rows.push(await ground.records.change(tx, child.id, change))
     tasks.push(await addTask(ground, tx, child))
@@ -29,8 +28,7 @@ export async function failChildren(
   why: string,
 ): Promise<ImageRow[]> {
   const failed: ImageRow[] = []
-  for (const child of await ground.records.children(parent.id, tx)) {
-    if (child.status !== 'PENDING') continue
+  for (const child of await ground.records.children(parent.id, ['PENDING'], tx)) {
     const error = `its ${parent.type} image ${parent.id} ${why}`
     failed.push(await failWaiting(ground, tx, child.id, { error, failed_by: parent.id }))
     failed.push(...(await failChildren(ground, tx, child, 'failed')))

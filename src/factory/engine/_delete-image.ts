@@ -16,14 +16,12 @@ const UNFINISHED = ['NEW', 'PENDING', 'BUILDING', 'DELETING']
 export async function deleteImage(ground: Ground, id: string, given: GivenProvider): Promise<void> {
   const { database, records, secrets, context } = ground
   const parsed = parseGiven(given)
-  const { row, task } = await database.write(async (tx) => {
+  const { row, task } = await database.writeRows(async (tx) => {
     const now = await records.demand(id, tx)
     if (UNFINISHED.includes(now.status)) throw atWork(now)
     // What is made of it just now reads its body.
-    const reader = (await records.children(id, tx)).find(({ status }) =>
-      UNFINISHED.includes(status),
-    )
-    if (reader && reader.status !== 'DELETING')
+    const [reader] = await records.children(id, ['NEW', 'PENDING', 'BUILDING'], tx)
+    if (reader)
       throw new Failure(
         'BUILD_STATE',
         `image ${id} is in use: ${reader.type} image ${reader.id} is ${reader.status}`,
@@ -75,7 +73,8 @@ export async function runDelete(ground: Ground, lease: Lease): Promise<void> {
       await recorder.close()
     }
   }
-  // From here on the body is this task's: nobody new can share that of an image that is being deleted.
+  // From here on the body is this task's: nobody new can share that of an image that is being deleted. Serialisable, so that
+  // of two that share it and are deleted at the same time one sees that it is the last.
   const bodyId = await database.write(async (tx) => {
     const now = await records.demand(id, tx)
     const known = bodyOf(lease.task) ?? now.body_id
@@ -86,7 +85,7 @@ export async function runDelete(ground: Ground, lease: Lease): Promise<void> {
     return known
   })
   if (bodyId !== undefined) await bodies.remove(bodyId, signal)
-  await database.write(async (tx) => {
+  await database.writeRows(async (tx) => {
     await lease.guard(tx)
     await records.remove(tx, id)
     await secrets.forget(tx, id)
@@ -108,7 +107,7 @@ export async function undoDelete(
   const id = imageIdOf(task)
   const { message } = outcomeOf(reason)
   const body = bodyOf(task)
-  const row = await database.write(async (tx) => {
+  const row = await database.writeRows(async (tx) => {
     const now = await records.find(id, tx)
     if (now === undefined) return undefined
     const log = eventsAt(ground.context.now(), `not deleted: ${message}`)

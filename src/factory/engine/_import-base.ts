@@ -39,7 +39,7 @@ export async function importBase(ground: Ground, order: ImportOrder): Promise<Fa
     ended_at: ended,
   })
   try {
-    await database.write(async (tx) => {
+    await database.writeRows(async (tx) => {
       await records.insert(tx, row)
       const documents = Object.entries(imported.documents).map(
         ([kind, content]) => [kind as DocumentKind, Buffer.from(content)] as const,

@@ -37,7 +37,7 @@ export async function place(
   const hidden = secretsIn(order.parameters, stages, callbacks)
   const untaken = unknownIn(order, stages)
   const ids = stages.map(() => context.newId())
-  const { rows, tasks } = await database.write(async (tx) => {
+  const { rows, tasks } = await database.writeRows(async (tx) => {
     const parent = parentId === undefined ? undefined : await records.demand(parentId, tx)
     if (parent) checkParent(parent)
     const rows: ImageRow[] = []

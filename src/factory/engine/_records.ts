@@ -1,9 +1,13 @@
-/** Records of factory images: their queries, the same on both databases. */
+/**
+ * Records of factory images: their queries, the same on both databases. What a transaction reads is locked by it, so that
+ * `writeRows` does: what is kept beside an image is changed by those who have locked its row.
+ */
 import { Failure } from '../../base/failure.ts'
 import type { Database, Tx } from '../../database/database.ts'
+import { lockRows } from '../../database/lock-rows.ts'
 import { type FactoryTables, type ImageRow, toImage } from './_factory-tables.ts'
 import { appendLog, type NewEntry } from './_log-table.ts'
-import type { DocumentKind, FactoryImage } from '../factory-image.ts'
+import type { DocumentKind, FactoryImage, FactoryStatus } from '../factory-image.ts'
 import type { FactoryQuery } from '../factory.ts'
 
 export type RowChange = Partial<Omit<ImageRow, 'id' | 'revision'>>
@@ -37,11 +41,8 @@ export class Records {
   }
 
   async find(id: string, tx?: Tx): Promise<ImageRow | undefined> {
-    return await this.#tables(tx)
-      .selectFrom('factory_images')
-      .selectAll()
-      .where('id', '=', id)
-      .executeTakeFirst()
+    const select = this.#tables(tx).selectFrom('factory_images').selectAll().where('id', '=', id)
+    return await (tx ? lockRows(tx, select) : select).executeTakeFirst()
   }
 
   /** Fails with BUILD_NOT_FOUND. */
@@ -108,20 +109,30 @@ export class Records {
 
   /** Adds events to a log, whoever is at work. */
   async tell(id: string, ...texts: readonly string[]): Promise<void> {
-    await this.#database.write((tx) => this.change(tx, id, {}, eventsAt(this.#now(), ...texts)))
+    await this.#database.writeRows((tx) => this.change(tx, id, {}, eventsAt(this.#now(), ...texts)))
   }
 
-  async children(parentId: string, tx: Tx): Promise<ImageRow[]> {
-    return await this.#tables(tx)
+  /**
+   * What is made of an image, so far as it is in one of these states. Whoever makes more of it locks its row first, so
+   * that nothing is added while that is locked here.
+   */
+  async children(
+    parentId: string,
+    statuses: readonly FactoryStatus[],
+    tx: Tx,
+  ): Promise<ImageRow[]> {
+    const select = this.#tables(tx)
       .selectFrom('factory_images')
       .selectAll()
       .where('parent_id', '=', parentId)
-      .execute()
+      .where('status', 'in', statuses)
+      .orderBy('id')
+    return await lockRows(tx, select).execute()
   }
 
   /** Those that failed because another one did. */
   async failedBy(id: string, tx: Tx): Promise<ImageRow[]> {
-    return (await this.children(id, tx)).filter((row) => row.failed_by !== null)
+    return (await this.children(id, ['FAILED'], tx)).filter((row) => row.failed_by !== null)
   }
 
   async sharesBody(bodyId: string, tx: Tx): Promise<boolean> {

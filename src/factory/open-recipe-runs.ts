@@ -22,8 +22,8 @@ export type { RecipeRunsParts } from './recipe-run/_run-parts.ts'
 
 /** Its `kinds` are for the worker, which does what was ordered. */
 export function openRecipeRuns(parts: RecipeRunsParts): RecipeRuns {
-  const { database, ledger, context } = parts
-  const table = new RunTable(database)
+  const { database, ledger, context, settings } = parts
+  const table = new RunTable(database, { now: context.now, maxLogSize: settings.maxLogSize })
   const ground: RunGround = { ...parts, table, news: new News() }
   return {
     pack: async (order) => await add(ground, 'pack', order),
@@ -92,7 +92,7 @@ async function add(ground: RunGround, kind: RecipeRunKind, order: AnyOrder): Pro
     log_head: 0,
     log_lost: 0,
   }
-  await database.write(async (tx) => {
+  await database.writeRows(async (tx) => {
     await table.prune(tx, new Date(now.getTime() - settings.keepMs))
     await table.insert(tx, row)
     await ledger.add(tx, { id, type: typeOf(kind), owner, userId, requestId, input: {} })

@@ -3,7 +3,7 @@
  * becomes of it is written in one transaction with the end of the task, and with the tasks of what waited for it.
  */
 import { mkdir, rm } from 'node:fs/promises'
-import { Failure, isFailure, systemCode } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import type { Lease, Task } from '../../tasks/task.ts'
 import { beginChildren } from './_children.ts'
 import { clearThings } from './_clear-things.ts'
@@ -13,6 +13,7 @@ import { LeaseHoldings } from './_holdings.ts'
 import { StageJob } from './_job.ts'
 import type { Mask } from './_mask.ts'
 import { maskOf } from './_mask-of.ts'
+import { maskedError } from './_masked-error.ts'
 import { makeStage, type Made } from './_make-stage.ts'
 import { Recorder } from './_recorder.ts'
 import type { Secrets } from './_secrets.ts'
@@ -70,7 +71,7 @@ export async function runStage(ground: Ground, lease: Lease): Promise<void> {
     await finish(ground, { lease, recorder, job, made })
   } catch (error) {
     if (job && !job.kept.has('timeline')) recorder.keepDocument('timeline', job.timeline)
-    throw masked(error, mask)
+    throw maskedError(error, mask)
   } finally {
     await recorder.close()
     if (!isCleared) await rm(workDir, { recursive: true, force: true })
@@ -87,7 +88,7 @@ export function openRecorder(ground: Ground, row: ImageRow, lease: Lease, mask: 
     mask,
     now: context.now,
     onStatus: (image) => callbacks.tell(image),
-    onWritten: ({ id }) => news.tell(id),
+    onWritten: () => news.tell(row.id),
     onError: (error) => {
       if (!isFailure(error, 'LEASE_LOST'))
         context.log.warn('factory.not-recorded', { imageId: row.id, error: String(error) })
@@ -167,29 +168,4 @@ function tooLong({ type, id }: ImageRow, ms: number): Failure {
     details: { timeoutMs: ms },
     fix: 'Set the parameter timeout: SECONDS, or see the log for what it waited for.',
   })
-}
-
-/** That the disk is full is nobody's mistake in the code. */
-function noSpace(error: unknown): Failure | undefined {
-  const code = systemCode(error)
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return undefined
-  return new Failure('NO_SPACE', 'no space is left where this server works on disks', {
-    cause: error,
-    fix: 'Make room in factory.work_dir and in the stores, then begin the build again.',
-  })
-}
-
-/** Without secrets, whatever was thrown. */
-function masked(thrown: unknown, mask: Mask): Error {
-  const error = noSpace(thrown) ?? thrown
-  if (error instanceof Failure) {
-    const { code, fix } = error
-    return new Failure(code, mask.apply(error.message), {
-      details: mask.applyTo(error.details),
-      ...(fix !== undefined && { fix: mask.apply(fix) }),
-    })
-  }
-  const plain = new Error(mask.apply(error instanceof Error ? error.message : String(error)))
-  if (error instanceof Error && error.stack) plain.stack = mask.apply(error.stack)
-  return plain
 }

@@ -9,14 +9,15 @@ import type { Report } from '../../recipes/report.ts'
 import { outcomeOf } from '../../tasks/outcome.ts'
 import type { Lease, Task, TaskKind } from '../../tasks/task.ts'
 import { Mask } from '../engine/_mask.ts'
+import { maskedError } from '../engine/_masked-error.ts'
 import type { News } from '../engine/_news.ts'
+import { RowWriter } from '../engine/_row-writer.ts'
 import { removeBody } from '../body/store-body.ts'
 import type { RecipeRunKind } from '../recipe-runs.ts'
 import type { Template } from '../template.ts'
 import { carryOut } from './_carry-out.ts'
 import type { RecipeRunsParts } from './_run-parts.ts'
-import { RunRecorder } from './_run-recorder.ts'
-import type { RunRow, RunTable } from './_run-table.ts'
+import type { RunChange, RunRow, RunTable } from './_run-table.ts'
 import { type KeptOrder, templateIn, unsealOrder } from './_sealed-order.ts'
 
 export interface RunGround extends RecipeRunsParts {
@@ -29,6 +30,7 @@ const ATTEMPTS = 3
 /** Characters of reports; of larger ones the output of commands is dropped, then the steps. */
 const MAX_REPORTS = 2 * MiB
 const MAX_MESSAGE = 2000
+const NOTHING: RunChange = {}
 
 export function typeOf(kind: RecipeRunKind): string {
   return `recipe_${kind}`
@@ -56,11 +58,11 @@ async function run(ground: RunGround, lease: Lease): Promise<void> {
   const workDir = await makeWorkDir(ground, row.id)
   try {
     if (row.status === 'processing') recorder.log.event('begun anew')
-    recorder.set({ status: 'processing', message: `${row.kind} is under way` })
+    recorder.add({ status: 'processing', message: `${row.kind} is under way` })
     const reports: Report[] = []
     const onReport = (report: Report) => {
       reports.push(report)
-      recorder.set({ reports: toText(reports) })
+      recorder.add({ reports: toText(reports) })
     }
     const work = { parts: ground, row, order, template, workDir, onReport }
     const done = await carryOut({
@@ -74,10 +76,9 @@ async function run(ground: RunGround, lease: Lease): Promise<void> {
     await rm(workDir, { recursive: true, force: true }) // a key may be in it: gone before it is told that all is done
     await finish({ row, reports: done, recorder, lease, now: context.now() })
   } catch (error) {
-    await recorder.close()
-    if (error instanceof Error) error.message = mask.apply(error.message)
-    throw error
+    throw maskedError(error, mask)
   } finally {
+    await recorder.close()
     await rm(workDir, { recursive: true, force: true })
   }
 }
@@ -91,7 +92,7 @@ async function finish({
 }: {
   readonly row: RunRow
   readonly reports: readonly Report[]
-  readonly recorder: RunRecorder
+  readonly recorder: RowWriter<RunChange>
   readonly lease: Lease
   readonly now: Date
 }): Promise<void> {
@@ -136,18 +137,19 @@ async function undo(ground: RunGround, task: Task, reason: Error, lease: Lease):
 }
 
 function openRecorder(
-  { database, table, news, settings, context }: RunGround,
+  { database, table, news, context }: RunGround,
   { id }: RunRow,
   lease: Lease,
   mask: Mask,
-): RunRecorder {
-  return new RunRecorder(id, {
+): RowWriter<RunChange> {
+  return new RowWriter<RunChange>({
     database,
-    table,
     lease,
     mask,
-    maxLogSize: settings.maxLogSize,
     now: context.now,
+    nothing: NOTHING,
+    merge: (earlier, later) => ({ ...earlier, ...later }),
+    writeIn: async (tx, change, log) => await table.change(tx, id, mask.applyTo(change), log),
     onWritten: () => news.tell(id),
     onError: (error) => {
       if (!isFailure(error, 'LEASE_LOST'))
@@ -191,13 +193,13 @@ function maskOfRow({ secretKey }: RunGround, { id, sealed }: RunRow): Mask {
 }
 
 /** What happens in the guests, as the run's log and percentage tell it. */
-function tellingTo(recorder: RunRecorder, hosts: number): Context['progress'] {
+function tellingTo(recorder: RowWriter<RunChange>, hosts: number): Context['progress'] {
   const { log } = recorder
   const fractions = new Map<string, number>()
   const move = (on: string, fraction: number) => {
     fractions.set(on, Math.max(fractions.get(on) ?? 0, fraction))
     const sum = [...fractions.values()].reduce((all, one) => all + one, 0)
-    recorder.set({ percent: Math.min(99, Math.floor((100 * sum) / Math.max(1, hosts))) })
+    recorder.add({ percent: Math.min(99, Math.floor((100 * sum) / Math.max(1, hosts))) })
   }
   return (event: ProgressEvent) => {
     const { on = '' } = event
@@ -209,7 +211,7 @@ function tellingTo(recorder: RunRecorder, hosts: number): Context['progress'] {
     if (event.kind !== 'step') return
     const { index = 1, total = 1 } = event
     move(on, (index - 1) / total)
-    recorder.set({ message: where + event.title })
+    recorder.add({ message: where + event.title })
   }
 }
 

@@ -1,8 +1,11 @@
 /** The table of recipe runs, and a row as callers know it. Times are milliseconds since the epoch, structures JSON. */
 import type { Database, Tx } from '../../database/database.ts'
+import { lockRows } from '../../database/lock-rows.ts'
 import { Failure } from '../../base/failure.ts'
 import type { TaskStatus } from '../../tasks/task.ts'
 import type { FactoryTables } from '../engine/_factory-tables.ts'
+import { appendLog } from '../engine/_log-table.ts'
+import type { LogChange } from '../engine/_records.ts'
 import type { RecipeRun, RecipeRunKind, RecipeRunQuery } from '../recipe-runs.ts'
 
 export interface RunRow {
@@ -47,22 +50,24 @@ const PRUNED = 20
 
 export class RunTable {
   readonly #database: Database
+  readonly #now: () => Date
+  readonly #maxLogSize: number
 
-  constructor(database: Database) {
+  constructor(database: Database, options: { now: () => Date; maxLogSize: number }) {
     this.#database = database
+    this.#now = options.now
+    this.#maxLogSize = options.maxLogSize
   }
 
   async insert(tx: Tx, row: RunRow): Promise<void> {
     await tx.as<RunTables>().insertInto('recipe_runs').values(row).execute()
   }
 
+  /** Locked by a transaction that reads it. */
   async find(id: string, tx?: Tx): Promise<RunRow | undefined> {
     const tables = tx ? tx.as<RunTables>() : this.#database.read<RunTables>()
-    return await tables
-      .selectFrom('recipe_runs')
-      .selectAll()
-      .where('id', '=', id)
-      .executeTakeFirst()
+    const select = tables.selectFrom('recipe_runs').selectAll().where('id', '=', id)
+    return await (tx ? lockRows(tx, select) : select).executeTakeFirst()
   }
 
   /** Fails with TASK_NOT_FOUND. */
@@ -80,12 +85,19 @@ export class RunTable {
     return await select.orderBy('created_at', 'desc').orderBy('id').limit(most).execute()
   }
 
-  /** Gives the row as it is then. Fails with TASK_NOT_FOUND. */
-  async change(tx: Tx, id: string, change: RunChange, now: Date): Promise<RunRow> {
+  /** Changes a run, and adds to its log. Fails with TASK_NOT_FOUND. */
+  async change(tx: Tx, id: string, change: RunChange, log: LogChange): Promise<void> {
     const row = await this.demand(id, tx)
-    const changed = { ...change, revision: row.revision + 1, updated_at: now.getTime() }
-    await tx.as<RunTables>().updateTable('recipe_runs').set(changed).where('id', '=', id).execute()
-    return { ...row, ...changed }
+    const now = this.#now()
+    const limits = { maxSize: this.#maxLogSize, now, lost: log.lost ?? 0 }
+    const counts = await appendLog(tx, id, log.entries, row, limits)
+    const marks = { revision: row.revision + 1, updated_at: now.getTime() }
+    await tx
+      .as<RunTables>()
+      .updateTable('recipe_runs')
+      .set({ ...change, ...counts, ...marks })
+      .where('id', '=', id)
+      .execute()
   }
 
   /** Forgets some runs that ended before that time, with their logs. */

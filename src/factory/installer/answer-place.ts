@@ -87,8 +87,16 @@ function wordsOf(
 }
 
 /** Anaconda of Fedora 17 and before, of RHEL 6 and before, knows no `inst.`. */
-export function isOldAnaconda({ name, version }: OsName): boolean {
+export function isOldAnaconda(os: OsName): boolean {
+  return isBefore(os, { fedora: '18', rhel: '7' })
+}
+
+/** Whether a system is older than these releases of Fedora, and of RHEL and its kin. */
+export function isBefore(
+  { name, version }: OsName,
+  { fedora, rhel }: { readonly fedora: string; readonly rhel: string },
+): boolean {
   const isFedora = /^Fedora/i.test(name)
   const release = isFedora ? version : (/-(\d+)$/.exec(name)?.[1] ?? version)
-  return compareVersions(release, isFedora ? '18' : '7') < 0
+  return compareVersions(release, isFedora ? fedora : rhel) < 0
 }

@@ -59,6 +59,60 @@ test('a kickstart speaks the language of its release', () => {
   assert.doesNotMatch(old, /%end|reqpart|eula/)
 })
 
+/** Words of a kickstart for a release, of those that not all releases know. */
+const words = (name: string, version: string) => {
+  const os = { name, version, arch: 'x86_64' }
+  const text = makeStockAnswer('kickstart', { ...INPUT, os, firmware: 'uefi' })
+  const known =
+    /^(install|eula|authconfig|authselect|firewall \S+|reqpart|part \/boot\/efi|part \/ \S+|%end)/gm
+  return [...new Set(text.match(known))]
+}
+
+test('a kickstart has no word that its release does not know', () => {
+  const common = ['firewall --service=ssh', 'part / --fstype=xfs', '%end']
+  for (const [name, version] of [
+    ['Fedora', '42'],
+    ['RHEL-8', '10'],
+    ['Rocky', '9.4'],
+    ['CentOS-Stream', '10'],
+  ] as const)
+    assert.deepEqual(
+      words(name, version).toSorted(),
+      ['eula', 'reqpart', ...common].toSorted(),
+      name,
+    )
+  assert.deepEqual(words('RHEL-7', '9'), [
+    'eula',
+    'authconfig',
+    'firewall --service=ssh',
+    'reqpart',
+    'part / --fstype=xfs',
+    '%end',
+  ])
+  assert.deepEqual(words('Fedora', '19'), [
+    'authconfig',
+    'firewall --service=ssh',
+    'part /boot/efi',
+    'part / --fstype=xfs',
+    '%end',
+  ])
+  assert.deepEqual(words('RHEL-6', '10'), [
+    'install',
+    'authconfig',
+    'firewall --service=ssh',
+    'part /boot/efi',
+    'part / --fstype=ext4',
+    '%end',
+  ])
+  assert.deepEqual(words('RHEL-5', '11'), [
+    'install',
+    'authconfig',
+    'firewall --enabled',
+    'part /boot/efi',
+    'part / --fstype=ext3',
+  ])
+})
+
 test('an autoinstall is cloud-config, and powers off', () => {
   const text = makeStockAnswer('autoinstall', { ...INPUT, tree: undefined })
   assert.match(text, /^#cloud-config\n/)

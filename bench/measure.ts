@@ -33,27 +33,44 @@ export interface Command {
   cwd?: string
 }
 
+/** A control group; what runs in it, and what that starts, is accounted together. Closed when all of it has ended. */
+export interface Account extends AsyncDisposable {
+  /** Before a command, which then runs in the group. */
+  readonly enter: readonly string[]
+  /** Processor time until now: user and system, of all processes that were ever in it. */
+  readCpuS(): Promise<number>
+  /** The processes that are in it now. */
+  readPids(): Promise<number[]>
+}
+
+export async function openAccount(): Promise<Account> {
+  const kind = ACCOUNTS.find(({ root, file }) => existsSync(join(root, file)))
+  if (kind === undefined) throw new Error('this host has no control groups that account time')
+  const { root, file, pattern, perSecond } = kind
+  const group = join(root, `ingot-bench-${process.pid}`)
+  const members = join(group, 'cgroup.procs')
+  await mkdir(group)
+  return {
+    enter: ['sh', '-c', 'echo $$ > "$0" && exec "$@"', members],
+    readCpuS: async () =>
+      Number(pattern.exec(await readFile(join(group, file), 'utf8'))?.[1]) / perSecond,
+    readPids: async () => (await readFile(members, 'utf8')).split('\n').filter(Boolean).map(Number),
+    [Symbol.asyncDispose]: async () => await rmdir(group),
+  }
+}
+
 /** Runs a command to its end. Throws, with the end of its output, when it does not succeed. */
 export async function measure({ argv, env, cwd }: Command): Promise<Cost> {
-  const account = ACCOUNTS.find(({ root, file }) => existsSync(join(root, file)))
-  if (account === undefined) throw new Error('this host has no control groups that account time')
-  const group = join(account.root, `ingot-bench-${process.pid}`)
-  await mkdir(group)
-  try {
-    const [load = 0] = loadavg()
-    const enter = ['sh', '-c', 'echo $$ > "$0" && exec "$@"', join(group, 'cgroup.procs')]
-    const startedAt = performance.now()
-    const { code, stdout, stderr } = await runProcess([...enter, ...argv], {
-      cwd,
-      env: { ...ownEnvironment(), ...env },
-    })
-    const wallS = (performance.now() - startedAt) / 1000
-    if (code !== 0) throw new Error(`${argv[0]} ended with ${code}: ${tail(stdout, stderr)}`)
-    const told = account.pattern.exec(await readFile(join(group, account.file), 'utf8'))?.[1]
-    return { wallS, cpuS: Number(told) / account.perSecond, load }
-  } finally {
-    await rmdir(group)
-  }
+  await using account = await openAccount()
+  const [load = 0] = loadavg()
+  const startedAt = performance.now()
+  const { code, stdout, stderr } = await runProcess([...account.enter, ...argv], {
+    cwd,
+    env: { ...ownEnvironment(), ...env },
+  })
+  const wallS = (performance.now() - startedAt) / 1000
+  if (code !== 0) throw new Error(`${argv[0]} ended with ${code}: ${tail(stdout, stderr)}`)
+  return { wallS, cpuS: await account.readCpuS(), load }
 }
 
 /**

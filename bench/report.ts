@@ -95,6 +95,28 @@ export function atMost(
   return { what, wanted: `at most ${max}`, found: ratios(ours, other), met: ratio <= max }
 }
 
+const ORDERING_MIB = 200
+const ORDERING_CORE = 0.05
+
+/** The bars on what builds on a cloud cost the host that ordered them: MiB of all, the part of a core of each. */
+export function orderingBars(found: { count: number; memory: number; core: number }): Bar[] {
+  const { count, memory, core } = found
+  return [
+    {
+      what: `memory of ${count} builds at once`,
+      wanted: `under ${ORDERING_MIB} MiB`,
+      found: `${memory.toFixed(0)} MiB`,
+      met: memory < ORDERING_MIB,
+    },
+    {
+      what: 'processor of one build',
+      wanted: `under ${ORDERING_CORE * 100} % of a core`,
+      found: `${(core * 100).toFixed(1)} %`,
+      met: core < ORDERING_CORE,
+    },
+  ]
+}
+
 function ratios(above: Cost, below: Cost): string {
   const [wall, cpu] = [above.wallS / below.wallS, above.cpuS / below.cpuS]
   return `${wall.toFixed(2)} by wall time, ${cpu.toFixed(2)} by CPU`

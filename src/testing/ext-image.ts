@@ -1,9 +1,11 @@
 /** ext file systems made by code, without root, mount or loop device: `mke2fs -d` of a directory. */
+import assert from 'node:assert/strict'
 import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { runTool } from '../base/process.ts'
 import { KiB } from '../base/units.ts'
+import type { Ext, Inode } from '../formats/ext.ts'
 
 /** Content of a file; with its mode; or a symbolic link. A script (`#!`) is 0755 by itself. */
 export type TinyFile = string | { content: string | Uint8Array; mode?: number } | { link: string }
@@ -100,4 +102,22 @@ export async function makeDirectories(path: string): Promise<void> {
 /** `/a/b`, `/a/b/c` of `/a` and `/a/b/c`. */
 function partsBelow(top: string, path: string): string[] {
   return path === top ? [] : [...partsBelow(top, dirname(path)), path]
+}
+
+/** Data and holes of 4 KiB in turn: four hundred extents. */
+export async function layHoles(path: string): Promise<void> {
+  await using file = await open(path, 'w')
+  for (let index = 0; index < 400; index++)
+    await file.write(Buffer.alloc(4 * KiB, index % 250), 0, 4 * KiB, index * 8 * KiB)
+}
+
+/** The inode at a path of a file system that was opened. */
+export async function findInode(ext: Ext, path: string): Promise<Inode> {
+  let inode = await ext.inode(ext.root)
+  for (const name of path.split('/').filter((name) => name !== '')) {
+    const number = (await ext.entries(inode)).get(name)
+    assert.ok(number !== undefined, `${path}: no ${name}`)
+    inode = await ext.inode(number)
+  }
+  return inode
 }

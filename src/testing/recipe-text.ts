@@ -34,6 +34,21 @@ export function inspectText(
   return { recipe, errors: linesOf('error'), warnings: linesOf('warning') }
 }
 
+/** The errors of a text, in order. */
+export function errorsOf(text: string, resources?: Resources): string[] {
+  return inspectText(text, resources).errors
+}
+
+/** The warnings of a text that has no errors. */
+export function warningsOf(text: string, resources?: Resources): string[] {
+  const { errors, warnings } = inspectText(text, resources)
+  assert.deepEqual(errors, [])
+  return warnings
+}
+
+/** A small script that a check runs too, so that nobody is warned of it. */
+export const QUIET_SCRIPT = '#!/bin/sh\n[ "$test_only" = 1 ] && exec test -e /done\n'
+
 /** The recipe of a text that must have no errors. */
 export function recipeOf(text: string, resources: Resources = {}): Recipe {
   const { recipe, errors } = inspectText(text, resources)

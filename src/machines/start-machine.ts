@@ -16,6 +16,8 @@ import { checkQemu } from './qemu.ts'
 import { openQmp, type Qmp } from './qmp.ts'
 
 const MAX_WORDS = 16 * 1024
+/** Nothing that the guest did, nor we, who end machines without being told. */
+const ENDED_FROM_OUTSIDE = 'QEMU shut down: host-signal'
 
 /**
  * Starts a machine; returns when it runs. Aborting the context ends it.
@@ -93,10 +95,10 @@ function watchEnd(child: ChildProcess): {
   child.stderr?.on('data', (chunk: Buffer) => {
     words = (words + chunk.toString()).slice(-MAX_WORDS)
   })
-  const ended = exitOf(child, 'setpriv').then(
-    (code) => reason ?? (words.trim() || `QEMU ended with ${code}`),
-    messageOf,
-  )
+  const ended = exitOf(child, 'setpriv').then((code) => {
+    if (reason === ENDED_FROM_OUTSIDE && words !== '') return `${reason} (${lastWords(words)})`
+    return reason ?? (words.trim() || `QEMU ended with ${code}`)
+  }, messageOf)
   return {
     ended,
     because: (shutdown) => {
@@ -106,12 +108,14 @@ function watchEnd(child: ChildProcess): {
   }
 }
 
+/** What QEMU said last: of a signal also who sent it. */
+function lastWords(words: string): string {
+  const line = words.trim().split('\n').at(-1) ?? ''
+  return line.replace(/^\S*qemu-system-\w+: */, '')
+}
+
 function whyNotStarted(error: unknown, words: string): Failure {
-  const said =
-    words
-      .split('\n')
-      .at(-1)
-      ?.replace(/^\S*qemu-system-\w+: */, '') ?? ''
+  const said = lastWords(words)
   const busy = /Failed to get .* lock|Is another process using the image/.test(words)
   return busy
     ? new Failure('IMAGE_BUSY', 'the image is being written by somebody else', { cause: error })

@@ -45,7 +45,7 @@ async function makeDisk(name: string, content: Uint8Array): Promise<string> {
 
 test(
   'boots an image, tells what it prints and how it ended, and leaves it as it was',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const content = makeSerialGuest('hello from the guest\n', 'power-off')
     // A name that would mean something to QEMU's own option syntax.
@@ -59,7 +59,7 @@ test(
 
 test(
   'tells of resets, and has a screen, a port for SSH and no files once it runs',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const path = await makeDisk('resets.raw', makeSerialGuest('again\n', 'reset'))
     const resets = Promise.withResolvers<void>()
@@ -89,7 +89,7 @@ test(
 
 test(
   'dies with its owner, however that dies; the next machine clears up',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async () => {
     const path = await makeDisk('stays.raw', makeSerialGuest('still here\n'))
     const owner = startModule(new URL('../testing/machine-owner.ts', import.meta.url), {
@@ -113,21 +113,21 @@ test('tells who ended it, when that was not the guest', { timeout: 300_000 }, as
   assert.match(await machine.ended, sender)
 })
 
-test('refuses an image that needs another file', { timeout: 60_000 }, async () => {
+test('refuses an image that needs another file', { timeout: 300_000 }, async () => {
   const base = await makeDisk('secret.raw', Buffer.alloc(MiB))
   const path = join(directory, 'overlay.qcow2')
   await runTool(['qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', path])
   await assert.rejects(start({ disk: { path, format: 'qcow2' } }), failsWith('IMAGE_UNSAFE'))
 })
 
-test('refuses an image that is missing or no image', { timeout: 60_000 }, async () => {
+test('refuses an image that is missing or no image', { timeout: 300_000 }, async () => {
   const missing = { path: join(directory, 'none.raw'), format: 'raw' } as const
   await assert.rejects(start({ disk: missing }), failsWith('IMAGE_NOT_FOUND'))
   const path = await makeDisk('text.qcow2', Buffer.from('this is no qcow2'.repeat(100)))
   await assert.rejects(start({ disk: { path, format: 'qcow2' } }), failsWith('IMAGE_UNREADABLE'))
 })
 
-test('refuses an image that somebody writes to', { timeout: 60_000 }, async () => {
+test('refuses an image that somebody writes to', { timeout: 300_000 }, async () => {
   const path = await makeDisk('busy.raw', makeSerialGuest('busy\n'))
   const writer = startProcess(['qemu-io', '-f', 'raw', path], { stdio: ['pipe', 'pipe', 'ignore'] })
   try {
@@ -138,7 +138,7 @@ test('refuses an image that somebody writes to', { timeout: 60_000 }, async () =
   }
 })
 
-test('says what QEMU said when it does not start', { timeout: 60_000 }, async () => {
+test('says what QEMU said when it does not start', { timeout: 300_000 }, async () => {
   const accelerator = { kind: 'tcg', cpu: 'no-such-processor' } as const
   await assert.rejects(start({ accelerator }), (error: Error) => {
     assert.ok(failsWith('MACHINE_FAILED')(error))
@@ -147,7 +147,7 @@ test('says what QEMU said when it does not start', { timeout: 60_000 }, async ()
   })
 })
 
-test('ends when its context is aborted', { timeout: 60_000 }, async () => {
+test('ends when its context is aborted', { timeout: 300_000 }, async () => {
   const path = await makeDisk('aborted.raw', makeSerialGuest('waiting\n'))
   const controller = new AbortController()
   const options = {

@@ -10,7 +10,7 @@ import type { JsonObject } from '../factory-image.ts'
 /** Hides what came with an order and nobody may see. */
 export function maskOf(
   { list }: Pick<Ground, 'list'>,
-  { target }: Pick<ImageRow, 'target'>,
+  row: Pick<ImageRow, 'type' | 'builder' | 'target'>,
   secrets: Secrets,
 ): Mask {
   const mask = new Mask()
@@ -18,11 +18,10 @@ export function maskOf(
   for (const text of textsOf(parameters)) mask.add(text)
   for (const address of addressesOf(callbacks))
     if (URL.canParse(address)) mask.add(decodeURIComponent(new URL(address).password))
-  if (secrets.credentials && target !== null)
-    maskProvider(mask, list.target(target), {
-      options: secrets.definition ?? {},
-      credentials: secrets.credentials,
-    })
+  const { definition: options = {}, credentials } = secrets
+  const part = list.partOf(row)
+  if (part === undefined) for (const text of textsOf([options, credentials])) mask.add(text)
+  else if (credentials && 'provider' in part) maskProvider(mask, part, { options, credentials })
   return mask
 }
 

@@ -1,6 +1,7 @@
 /** The OS builders and cloud targets that there are, by name. */
 import { Failure } from '../../base/failure.ts'
 import { didYouMean } from '../../schema/find-faults.ts'
+import type { ImageRow } from './_factory-tables.ts'
 import type { CloudTarget } from '../cloud-target.ts'
 import type { PartInfo } from '../factory.ts'
 import type { OsBuilder } from '../os-builder.ts'
@@ -36,6 +37,12 @@ export class PartList {
     const found = this.#byName.get(name)
     if (found) return found
     throw unknown('cloud target', name, [...this.#byName.keys()])
+  }
+
+  /** What makes an image; undefined: it is no longer there, as plugins go. */
+  partOf({ type, builder, target }: Pick<ImageRow, 'type' | 'builder' | 'target'>) {
+    if (type === 'base') return this.builders.find(({ name }) => name === builder)
+    return this.#byName.get(target ?? '')
   }
 
   /** A target's own name, of an alias too. */

@@ -2,6 +2,7 @@ import { Failure } from '../../base/failure.ts'
 import type { Tx } from '../../database/database.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, announce, type Ground, offerAll } from './_ground.ts'
+import { withinLimit } from './_limit-orders.ts'
 import { parseGiven, providerOf } from './_providers.ts'
 import { eventsAt } from './_records.ts'
 import type { Secrets } from './_secrets.ts'
@@ -20,12 +21,13 @@ export async function retryImage(
 ): Promise<ImageRow> {
   const { database, records, secrets } = ground
   const parsed = parseGiven(given)
-  const { rows, tasks } = await database.writeRows(async (tx) => {
+  const begin = async (tx: Tx) => {
     const path = await pathTo(ground, tx, id)
     const rows: ImageRow[] = []
     const tasks: string[] = []
     for (const [index, row] of path.entries()) {
       const isAsked = row.id === id
+      demandPart(ground, row)
       const before = path[index - 1]
       demandSecrets(ground, row, isAsked ? parsed : {})
       if (isAsked) await secrets.write(tx, row.id, parsed)
@@ -33,7 +35,11 @@ export async function retryImage(
     }
     for (const row of path) await beginWaiting(ground, tx, row, rows)
     return { rows, tasks }
-  })
+  }
+  const { owner } = await records.demand(id)
+  const { rows, tasks } = await database.writeRows((tx) =>
+    withinLimit(ground, tx, owner, () => begin(tx)),
+  )
   announce(ground, rows)
   await offerAll(ground, tasks)
   return await records.demand(id)
@@ -97,6 +103,12 @@ async function beginWaiting(
     rows.push(await beginAgain(ground, tx, child, row, []))
     await beginWaiting(ground, tx, child, rows)
   }
+}
+
+/** Fails with PART_UNKNOWN: nobody would do the work. */
+function demandPart({ list }: Ground, { type, builder, target }: ImageRow): void {
+  if (type === 'base') list.builder(builder ?? '')
+  else list.target(target ?? '')
 }
 
 /** Secrets are forgotten when work has ended. Fails with BUILD_STATE, REQUEST_INVALID. */

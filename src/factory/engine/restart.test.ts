@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Failure } from '../../base/failure.ts'
 import { Type } from '../../schema/type.ts'
+import { failsWith } from '../../testing/fails-with.ts'
 import { baseOrder, openTestFactory, type TestFactory } from '../../testing/test-factory.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import type { Json } from '../../tasks/task.ts'
 import { mockBuilder } from '../builders/mock.ts'
+import { defineCloudTarget } from '../cloud-target.ts'
 import type { FactoryImage } from '../factory-image.ts'
 import { defineOsBuilder, type Job } from '../os-builder.ts'
 
@@ -121,6 +123,49 @@ describe('when its server ends', () => {
     await before[Symbol.asyncDispose]()
     await using after = await openTestFactory({ directory })
     assert.equal((await after.ended(image)).status, 'COMPLETE')
+  })
+})
+
+describe('when the next server does not have the part that is at work', () => {
+  it('a stage is cancelled all the same, and what it made is told', async () => {
+    const { begun, wait } = waiting()
+    const before = await open(at('part'), cloudBuilder(new Set(), wait).builder)
+    const image = await order(before)
+    await begun
+    await before[Symbol.asyncDispose]()
+    await using after = await openTestFactory({ directory: at('part') })
+    const { factory } = after
+    await factory.cancel(image.id)
+    const { status, error } = await after.ended(image)
+    assert.deepEqual([status, error], ['FAILED', 'cancelled'])
+    const [left] = await factory.leftovers()
+    assert.deepEqual([left?.part, left?.thing], ['builder/cloud', { name: `${image.id}-1` }])
+    assert.match(left?.reason ?? '', /no OS builder 'cloud'/)
+    await assert.rejects(factory.retry(image.id), failsWith('PART_UNKNOWN'))
+  })
+
+  it('and so is a push, though nobody knows which of its credentials are secret', async () => {
+    const { begun, wait } = waiting()
+    const target = defineCloudTarget({
+      name: 'gone',
+      summary: 'for tests',
+      options: Type.Object({}),
+      provider: { options: Type.Object({}), credentials: Type.Object({ password: Type.String() }) },
+      format: () => 'raw',
+      push: async (job) => {
+        await wait(job)
+        return { identifier: 'never' }
+      },
+    })
+    const before = await openTestFactory({ directory: at('push'), targets: [target] })
+    const where = { target: 'gone', provider: 'there', credentials: { password: 'right-password' } }
+    const image = await before.factory.orderProvider({ ...baseOrder(), ...where })
+    await begun
+    await before[Symbol.asyncDispose]()
+    await using after = await openTestFactory({ directory: at('push') })
+    await after.factory.cancel(image.id)
+    const { status, error } = await after.ended(image)
+    assert.deepEqual([status, error], ['FAILED', 'cancelled'])
   })
 })
 

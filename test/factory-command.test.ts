@@ -80,6 +80,7 @@ describe('ingot factory, embedded', () => {
     assert.equal((await ingot(...base, '--parameter', 'nonsense')).code, 2)
     assert.equal((await ingot('factory', 'target', 'mock')).code, 2)
     assert.equal((await ingot('factory', 'show', 'nothing')).code, 3)
+    assert.equal((await ingot('factory', 'reap', 'nothing', '--list')).code, 3)
     assert.equal((await ingot('factory', 'base', temp('nothing.tdl'))).code, 3)
   })
 
@@ -117,6 +118,11 @@ describe('ingot factory, embedded', () => {
       made.map((one) => one.parent_id),
       [id, id, made[1]?.id],
     )
+    const saved = await ingot('factory', 'save', 'golden', '--output', '-') // newest is what has no body here
+    assert.match(saved.stdout, /^Mock base image /, saved.stderr)
+    const pushed = await ingot('factory', 'save', made[2]?.id ?? '', '--output', '-')
+    assert.equal(pushed.code, 3)
+    assert.match(pushed.stderr, new RegExp(`Take what it was made of: ${made[1]?.id}`))
     const words = ['provider', 'openstack', 'nowhere', '--template', temp('mock.tdl')]
     const nowhere = await ingot('factory', ...words)
     assert.deepEqual(

@@ -198,7 +198,9 @@ function noRoot(
     )
   return new Failure(
     'NO_OPERATING_SYSTEM',
-    `no os-release on any file system of ${image}; it has ${list(fileSystems)}`,
+    fileSystems.length === 0
+      ? `${image} has no file system, so no operating system`
+      : `no os-release on any file system of ${image}; it has ${list(fileSystems)}`,
     { details },
   )
 }

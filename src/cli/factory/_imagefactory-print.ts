@@ -36,7 +36,7 @@ export function isFetched(flat: Record<string, unknown>, spec: Record<string, un
   )
 }
 
-export function toPluginInfo({ type, name, aliases, summary }: WirePart): Record<string, unknown> {
+export function toPluginInfo({ type, name, aliases, summary }: WirePart) {
   const targets = type === 'os' ? [[null, null, null]] : [name, ...aliases].map((one) => [one])
   return { id: `${type}-${name}`, type, targets, description: summary }
 }

@@ -1,6 +1,7 @@
 /** What each subcommand of Image Factory does, done by a factory of ours. */
 import type { WireBuild, WireOrder } from '../../api/factory-wire.ts'
-import { Failure, messageOf } from '../../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../../base/failure.ts'
+import { didYouMean } from '../../schema/find-faults.ts'
 import { withUploadOf } from '../image/_upload.ts'
 import { formatFinal } from './_describe-build.ts'
 import { followBuild } from './_follow.ts'
@@ -23,7 +24,7 @@ export const RUN_SUBCOMMAND: Readonly<Record<Subcommand, Run>> = {
   },
   provider_image: async (scene, words) => {
     const [target = '', given = '', credentialsFile = ''] = words.operands
-    const provider = given.startsWith('@') ? given.slice(1) : await readText(given)
+    const provider = given.startsWith('@') ? given.slice(1) : await readDefinition(given)
     const credentials = await readText(credentialsFile)
     const order = { type: 'provider', target, provider, credentials } as const
     await build(scene, words, { ...order, ...(await madeOf(words)) })
@@ -39,10 +40,26 @@ export const RUN_SUBCOMMAND: Readonly<Record<Subcommand, Run>> = {
   plugins: async ({ client, cli }, { values }) => {
     const id = values.get('id')
     const plugins = (await client.parts()).map(toPluginInfo)
-    const found = id === undefined ? plugins : plugins.filter((one) => one['id'] === id)
-    if (found.length === 0) throw new Failure('PART_UNKNOWN', `no plugin ${id}`)
+    const found = id === undefined ? plugins : plugins.filter((one) => one.id === id)
+    if (id !== undefined && found.length === 0) {
+      const ids = plugins.map((one) => one.id)
+      throw new Failure('PART_UNKNOWN', `no plugin '${id}'${didYouMean(id, ids)}`)
+    }
     cli.print(JSON.stringify(id === undefined ? found : found[0], undefined, 2))
   },
+}
+
+/** What a provider is, in a file: a name of the configuration is told by its @. */
+async function readDefinition(path: string): Promise<string> {
+  return await readText(path).catch((error: unknown) => {
+    if (!isFailure(error, 'FILE_NOT_FOUND')) throw error
+    const { code, message, details } = error
+    throw new Failure(code, message, {
+      details,
+      cause: error,
+      fix: `Say @${path} for a provider of that name.`,
+    })
+  })
 }
 
 /** Fails with USAGE unless one of `--id` and `--template` was said. */
@@ -123,11 +140,17 @@ function parseSpec(text: string): Record<string, unknown> {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new Failure('USAGE', `FETCH_SPEC is not JSON: ${messageOf(error)}`)
+    throw wrongSpec(messageOf(error))
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>
-  throw new Failure('USAGE', 'FETCH_SPEC is a JSON object of fields and values')
+  throw wrongSpec(`found ${JSON.stringify(value)}`)
+}
+
+function wrongSpec(found: string): Failure {
+  return new Failure('USAGE', `FETCH_SPEC: wanted fields and values as a JSON object: ${found}`, {
+    fix: `As in: ingot imagefactory images '{"status": "COMPLETE"}'`,
+  })
 }
 
 async function deleteImage(

@@ -27,11 +27,15 @@ export const definePlugins: DefineFactoryCommand = (factory, openCli) => {
         )
         if (parts.length === 0 && name !== undefined) throw unknownPart(name, all)
         if (cli.json) return cli.print(JSON.stringify(parts))
-        const rows = parts.map((one) => [one.type, one.name, one.aliases.join(' '), one.summary])
-        cli.print(formatTable(['type', 'name', 'also', ''], rows))
+        const rows = parts.map((one) => [one.type, one.name, describe(one)])
+        cli.print(formatTable(['type', 'name', ''], rows))
         if (name !== undefined) for (const part of parts) cli.print(`\n${formatPart(part)}`)
       })
     })
+}
+
+function describe({ summary, aliases }: WirePart): string {
+  return aliases.length === 0 ? summary : `${summary} (also ${aliases.join(', ')})`
 }
 
 function unknownPart(name: string, all: readonly WirePart[]): Failure {
@@ -59,6 +63,7 @@ function formatPart({ name, type, options, provider }: WirePart): string {
         required ? 'yes' : '',
         meaning,
       ])
+      if (rows.length === 0) return `${title}: none`
       return `${title}\n${formatTable(['name', 'takes', 'needed', ''], rows)}`
     })
     .join('\n\n')
@@ -67,15 +72,17 @@ function formatPart({ name, type, options, provider }: WirePart): string {
 /** `ingot factory reap [IMAGE]`. */
 export const defineReap: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'reap', 'remove what builds left in clouds and nobody needs')
-    .argument('[image]', 'of one build only; left out: of all')
+    .argument('[image]', 'of one build only, by its id or name; left out: of all')
     .option('--list', 'say what there is, and remove nothing')
     .action(async (image: string | undefined, flags: ReapFlags) => {
       await withFactory(factory, openCli, flags, async ({ client, cli }) => {
+        const all = await client.leftovers()
+        // Things may be left of a build whose record is gone.
+        const isBuild = image === undefined || all.some((one) => one.build_id === image)
+        const id = isBuild ? image : (await client.find(image)).id
         const left = flags.list
-          ? (await client.leftovers()).filter(
-              (one) => image === undefined || one.build_id === image,
-            )
-          : await client.reap(image)
+          ? all.filter((one) => id === undefined || one.build_id === id)
+          : await client.reap(id)
         if (cli.json) cli.print(JSON.stringify(left))
         else if (left.length === 0) cli.say('nothing is left')
         else cli.print(formatLeftovers(left))

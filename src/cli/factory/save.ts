@@ -26,13 +26,13 @@ the raw disk. Every other format of the disk can be had by \`ingot image save\`.
 /** `ingot factory save IMAGE`. */
 export const defineSave: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'save', 'save a factory image as its target wants it')
-    .argument('<image>', 'its id or name')
+    .argument('<image>', 'its id, or its name: the newest target image of it, if there is one')
     .option('-o, --output <path>', 'where; - for standard output; left out: as the file is called')
     .option('--force', 'replace the file if there is one')
     .addHelpText('after', HELP)
     .action(async (name: string, { output, force = false, ...flags }: SaveFlags) => {
       await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
-        const { id } = await client.find(name)
+        const { id } = await client.find(name, { type: 'target' })
         if (output !== undefined && output !== '-') await checkOutput(output, force)
         const artifact = await client.artifact(id)
         if (output === '-') return await saveToStdout(artifact, cli)

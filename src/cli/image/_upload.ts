@@ -37,11 +37,21 @@ export async function withUploadOf<T>(
     throw asFileFailure(error, path)
   })
   try {
-    const { size } = await file.stat()
+    const there = await file.stat()
+    const size = there.isFile() ? there.size : undefined // pipes and devices do not know theirs
     const stream = file.createReadStream({ highWaterMark: MiB, autoClose: false })
-    return await send({ size, stream: counted(stream, size, context) })
+    return await send({ size, stream: counted(readable(stream, path), size, context) })
   } finally {
     await file.close()
+  }
+}
+
+/** What cannot be read, such as a directory, is told as that. */
+async function* readable(stream: AsyncIterable<Uint8Array>, path: string) {
+  try {
+    yield* stream
+  } catch (error) {
+    throw asFileFailure(error, path)
   }
 }
 

@@ -21,7 +21,10 @@ export async function openArtifact(
       details: { id, status: image.status },
     })
   if (image.bodyId === null)
-    throw new Failure('OBJECT_NOT_FOUND', `${image.type} image ${id} has no body here`)
+    throw new Failure('OBJECT_NOT_FOUND', `${image.type} image ${id} has no body here`, {
+      details: { id },
+      ...(image.parentId !== null && { fix: `Take what it was made of: ${image.parentId}.` }),
+    })
   const { signal } = ground.context
   if (image.target === null) return await ground.bodies.openArtifact(image, 'raw', signal)
   const target = ground.list.target(image.target)

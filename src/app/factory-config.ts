@@ -26,6 +26,11 @@ export const factorySettings = Type.Object(
       minimum: 1,
       description: 'seconds that one stage may take, unless its parameters say otherwise',
     }),
+    max_under_way: Type.Integer({
+      minimum: -1,
+      description:
+        'images of one project that may be waiting for their turn or in work; -1: any number',
+    }),
     max_log_size: Type.Integer({
       minimum: 64 * 1024,
       description: 'bytes of log and console that are kept of one image',
@@ -92,6 +97,7 @@ export function factoryDefaults(): FactoryConfig {
   return {
     concurrency: {},
     job_timeout_s: 6 * 3600,
+    max_under_way: 10_000,
     max_log_size: 16 * MiB,
     require_root_password: false,
     trusted: false,

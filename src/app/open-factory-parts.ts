@@ -91,6 +91,7 @@ export async function openConfiguredFactory(
       concurrency: settings.concurrency,
       jobTimeoutMs: settings.job_timeout_s * 1000,
       maxLogSize,
+      maxUnderWay: settings.max_under_way,
       providers: settings.providers,
     },
     callbackRules: callbackRules(settings.callback_hosts),

@@ -1,4 +1,4 @@
-import type { SelectQueryBuilder } from 'kysely'
+import { type SelectQueryBuilder, sql } from 'kysely'
 import type { Tx } from './database.ts'
 
 /**
@@ -10,4 +10,10 @@ export function lockRows<Tables, Table extends keyof Tables, Row>(
   select: SelectQueryBuilder<Tables, Table, Row>,
 ): SelectQueryBuilder<Tables, Table, Row> {
   return tx.kind === 'postgres' ? select.forUpdate() : select
+}
+
+/** Keeps out who names the same, until the transaction ends: for what is counted, where there is no row to be locked. */
+export async function lockName(tx: Tx, name: string): Promise<void> {
+  if (tx.kind === 'postgres')
+    await sql`select pg_advisory_xact_lock(hashtextextended(${name}, 0))`.execute(tx.as())
 }

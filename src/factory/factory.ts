@@ -117,7 +117,7 @@ export interface Leftover {
 export interface Factory extends AsyncDisposable {
   /**
    * Each fails, before anything is kept, with TEMPLATE_INVALID, RECIPE_INVALID, REQUEST_INVALID (parameters), PART_UNKNOWN,
-   * BUILD_NOT_FOUND (parents), BUILD_STATE (a parent that failed or is being deleted).
+   * BUILD_NOT_FOUND (parents), BUILD_STATE (a parent that failed or is being deleted), QUOTA_EXCEEDED (`maxUnderWay`).
    */
   orderBase(order: BaseOrder): Promise<FactoryImage>
   orderTarget(order: TargetOrder): Promise<FactoryImage>
@@ -137,7 +137,7 @@ export interface Factory extends AsyncDisposable {
 
   /** Stops it, and what waits for it; what was made is removed. Fails with BUILD_NOT_FOUND, BUILD_STATE (it has ended). */
   cancel(id: string): Promise<FactoryImage>
-  /** Begins one that FAILED again, and what failed because of it; parents that are COMPLETE stay. Fails with BUILD_STATE. */
+  /** Begins one that FAILED again, and what failed because of it; parents that are COMPLETE stay. Fails with BUILD_STATE, QUOTA_EXCEEDED. */
   retry(id: string, secrets?: { readonly credentials?: unknown }): Promise<FactoryImage>
   /**
    * Removes record and body; of a provider image first what is at the provider. Images made of it stay.

@@ -149,6 +149,7 @@ export async function openTestFactory(options: TestFactoryOptions): Promise<Test
       settings: {
         concurrency: {},
         jobTimeoutMs: 60_000,
+        maxUnderWay: -1,
         maxLogSize: 1024 * 1024,
         providers: {},
         ...options.settings,

@@ -5,6 +5,7 @@ import type { Tx } from '../../database/database.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import { addTask, announce, type Ground, offerAll } from './_ground.ts'
 import { hideParameters } from './_hide-parameters.ts'
+import { withinLimit } from './_limit-orders.ts'
 import { newRow } from './_new-row.ts'
 import { eventsAt, TEMPLATE_FILES } from './_records.ts'
 import { namesOf, type Secrets } from './_secrets.ts'
@@ -37,7 +38,7 @@ export async function place(
   const hidden = secretsIn(order.parameters, stages, callbacks)
   const untaken = unknownIn(order, stages)
   const ids = stages.map(() => context.newId())
-  const { rows, tasks } = await database.writeRows(async (tx) => {
+  const begin = async (tx: Tx) => {
     const parent = parentId === undefined ? undefined : await records.demand(parentId, tx)
     if (parent) checkParent(parent)
     const rows: ImageRow[] = []
@@ -64,7 +65,10 @@ export async function place(
     const told = eventsAt(context.now(), ...untaken.map((text) => `${text}: left alone`))
     if (first) await records.change(tx, first.id, {}, told)
     return { rows, tasks }
-  })
+  }
+  const { rows, tasks } = await database.writeRows((tx) =>
+    withinLimit(ground, tx, order.requester.owner, () => begin(tx)),
+  )
   const asked = rows.at(-1)
   if (asked === undefined) throw new Error('an order without a stage')
   for (const { id } of rows) callbacks.remember(id, hidden['callbacks'])

@@ -23,6 +23,13 @@ export const factoryMigrations: readonly Migration[] = [
       )
     },
   },
+  {
+    name: 'factory-003-under-way',
+    async up(db) {
+      await sql`create index factory_images_under_way on factory_images (owner)
+        where status in ('NEW', 'PENDING', 'BUILDING')`.execute(db)
+    },
+  },
 ]
 
 async function createImages(db: Kysely<never>, kind: DatabaseKind): Promise<void> {

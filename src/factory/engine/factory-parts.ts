@@ -48,6 +48,8 @@ export interface FactorySettings {
   /** Jobs at a time in this server, by the name of the part; else what the part says. */
   readonly concurrency: Readonly<Record<string, number>>
   readonly jobTimeoutMs: number
+  /** Images of one project that may be NEW, PENDING or BUILDING; negative: any number. */
+  readonly maxUnderWay: number
   /** Bytes of log that are kept of an image. */
   readonly maxLogSize: number
   readonly providers: Readonly<Record<string, ConfiguredProvider>>

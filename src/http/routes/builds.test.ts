@@ -37,6 +37,20 @@ async function follow(id: string, headers: Record<string, string> = {}) {
 const ask = async (line: string, question: Question = {}) =>
   await server.ask(line, { as: 'alice', ...question })
 
+it('an order beyond what a project may have under way is told the limit, and what to do, by both interfaces', async () => {
+  await using closed = await openTestServer({ config: { factory: { max_under_way: 0 } } })
+  const orders = {
+    [BUILDS]: base(),
+    '/imagefactory/base_images': { base_image: { template: TDL } },
+  }
+  for (const [path, body] of Object.entries(orders)) {
+    const { status, json } = await closed.ask(`POST ${path}`, { as: 'alice', body })
+    assert.deepEqual([status, json.failure], [413, 'QUOTA_EXCEEDED'])
+    assert.match(json.message, /project p-alice .* more than 0 images under way/)
+    assert.match(json.fix, /cancel them/)
+  }
+})
+
 describe('builds behind the API', () => {
   it('are ordered, followed until they have ended, shown, and deleted', async () => {
     const { id, status, percent } = await order(base({ parameters: { mock_console: 'boot\r\n' } }))

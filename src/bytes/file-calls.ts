@@ -2,7 +2,7 @@
  * Calls of the kernel on open files that Node does not have. All of them only make things faster: where
  * koffi or the C library cannot be loaded, or the file system does not know them, the answers say so,
  * and everything is done the plain way.
- * Source: lseek(2), fallocate(2), posix_fadvise(2), sync_file_range(2), copy_file_range(2).
+ * Source: lseek(2), fallocate(2), posix_fadvise(2), sync_file_range(2), copy_file_range(2), sendfile(2), fcntl(2).
  */
 
 export interface FileCalls {
@@ -31,6 +31,13 @@ export interface FileCalls {
   copy(from: FilePlace, to: FilePlace, length: number): Promise<number>
   /** As `copy`, at once: quicker for a few hundred KiB. */
   copyNow(from: FilePlace, to: FilePlace, length: number): number
+  /**
+   * Sends bytes of a file to a connection inside the kernel, in another thread: as many as it takes without
+   * waiting; how many that was.
+   */
+  send(from: FilePlace, connection: number, length: number): Promise<number>
+  /** Another descriptor of what is open, which no child inherits, to be closed for itself; undefined if there can be none. */
+  duplicate(descriptor: number): number | undefined
 }
 
 /** A place in an open file. */
@@ -39,84 +46,12 @@ export interface FilePlace {
   readonly offset: number
 }
 
-const SEEK_DATA = 3
-const SEEK_HOLE = 4
-const FALLOC_KEEP_SIZE = 1
-const FALLOC_PUNCH_HOLE = 2
-const SYNC_FILE_RANGE_WRITE = 2
-const FADV_WILLNEED = 3
-const ENXIO = 6
-const ENOSPC = 28
-
 /** Loads them; undefined where they cannot be had. */
 export async function loadFileCalls(): Promise<FileCalls | undefined> {
   if (process.platform !== 'linux') return undefined
   try {
-    const { default: koffi } = await import('koffi')
-    const libc = koffi.load(null)
-    const lseek = libc.func('int64_t lseek64(int fd, int64_t offset, int whence)')
-    const fallocate = libc.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)')
-    const fadvise = libc.func(
-      'int posix_fadvise64(int fd, int64_t offset, int64_t length, int how)',
-    )
-    const syncRange = libc.func(
-      'int sync_file_range(int fd, int64_t offset, int64_t length, uint flags)',
-    )
-    const copyRange = libc.func(
-      'int64_t copy_file_range(int in, int64_t *in_at, int out, int64_t *out_at, size_t n, uint flags)',
-    )
-    return {
-      nextData: (descriptor, offset) => {
-        const found = Number(lseek(descriptor, offset, SEEK_DATA))
-        if (found >= 0) return found
-        return koffi.errno() === ENXIO ? undefined : offset // it does not know: all may be data
-      },
-      nextHole: (descriptor, offset) => {
-        const found = Number(lseek(descriptor, offset, SEEK_HOLE))
-        return found >= 0 ? found : Infinity
-      },
-      reserve: (descriptor, offset, length) =>
-        Number(fallocate(descriptor, FALLOC_KEEP_SIZE, offset, length)) === 0 ||
-        koffi.errno() !== ENOSPC,
-      punch: (descriptor, offset, length) =>
-        Number(fallocate(descriptor, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, offset, length)) === 0,
-      beginWriteBack: async (descriptor) => {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        // A length of 0 is all that follows.
-        syncRange.async(...([descriptor, 0, 0, SYNC_FILE_RANGE_WRITE] as const), () => resolve())
-        await promise
-      },
-      willRead: (descriptor, offset, length) => {
-        fadvise(descriptor, offset, length, FADV_WILLNEED)
-      },
-      copy: (from, to, length) => {
-        const at = offsetsOf(from, to)
-        const { promise, resolve, reject } = Promise.withResolvers<number>()
-        copyRange.async(
-          ...([from.descriptor, at.from, to.descriptor, at.to, length, 0] as const),
-          (error: Error | null, copied: number | bigint) => {
-            if (error) reject(error)
-            else resolve(Math.max(Number(copied), 0))
-            void at // the kernel writes there until now
-          },
-        )
-        return promise
-      },
-      copyNow: (from, to, length) => {
-        const at = offsetsOf(from, to)
-        const copied = copyRange(from.descriptor, at.from, to.descriptor, at.to, length, 0)
-        return Math.max(Number(copied), 0)
-      },
-    }
+    return (await import('./_linux-file-calls.ts')).fileCalls
   } catch {
     return undefined
   }
-}
-
-/** Memory that does not move while the kernel uses it, as that of small arrays does unless they share a buffer. */
-function offsetsOf(from: FilePlace, to: FilePlace): { from: BigInt64Array; to: BigInt64Array } {
-  const offsets = new BigInt64Array(new ArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT))
-  offsets[0] = BigInt(from.offset)
-  offsets[1] = BigInt(to.offset)
-  return { from: offsets.subarray(0, 1), to: offsets.subarray(1) }
 }

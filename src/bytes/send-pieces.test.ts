@@ -9,7 +9,7 @@ import { tempDir } from '../testing/temp-dir.ts'
 import { lengthOf, type Piece } from './piece.ts'
 import { sendPieces, type Sink } from './send-pieces.ts'
 import { digestSink, fileSink, teeSink } from './sinks.ts'
-import { memorySource, openFileSource, type Source } from './source.ts'
+import { memorySource, openFileSource, type Source, windowOf } from './source.ts'
 
 const at = await tempDir()
 const disk = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 31) % 253))
@@ -74,6 +74,34 @@ describe('sending pieces', () => {
     )
   })
 
+  it('brings every byte in its order when the sink copies some of them by itself', async () => {
+    const bytes = Buffer.from(Array.from({ length: 400_000 }, (_, index) => (index * 31) % 253))
+    await writeFile(at('copied'), bytes)
+    await using file = await openFileSource(at('copied'))
+    const part = fc.tuple(fc.nat(bytes.length), fc.nat(bytes.length))
+    const asks = fc.array(fc.nat(200_000), { minLength: 1 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { maxLength: 5 }), asks, async (parts, takes) => {
+        const ranges = parts.map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const)
+        const list = ranges.map(([offset, end]): Piece => {
+          return { kind: 'copy', of: 'disk', offset, length: end - offset }
+        })
+        const { sink, content } = slowSink()
+        let asked = 0
+        const copy: Sink['copy'] = async ({ offset }, length) => {
+          const taken = Math.min(length, takes[asked++ % takes.length] ?? 0)
+          await sink.write(bytes.subarray(offset, offset + taken))
+          return taken
+        }
+        const sent = await sendPieces(list, { disk: file }, { ...sink, copy }, { chunk: 1000 })
+        const wanted = ranges.map(([offset, end]) => bytes.subarray(offset, end))
+        assert.deepEqual(content(), Buffer.concat(wanted))
+        assert.equal(sent, content().length)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
   it('makes few writes of many short pieces', async () => {
     let writes = 0
     const list = Array.from({ length: 10_000 }, (_, index): Piece => ({
@@ -114,7 +142,10 @@ describe('sending pieces', () => {
     const sink: Sink = {
       write: (bytes) => void seen.push(`write ${bytes.length}`),
       zeros: (length) => void seen.push(`zeros ${length}`),
-      copy: async ({ offset }, length) => void seen.push(`copy ${offset} ${length}`),
+      copy: async ({ offset }, length) => {
+        seen.push(`copy ${offset} ${length}`)
+        return Math.min(length, 512 * KiB) // no more just now
+      },
     }
     const list: Piece[] = [
       { kind: 'bytes', bytes: Buffer.alloc(100) },
@@ -124,7 +155,23 @@ describe('sending pieces', () => {
       { kind: 'copy', of: 'disk', offset: MiB, length: MiB },
     ]
     await sendPieces(list, { disk: source }, sink)
-    assert.deepEqual(seen, ['write 200', `zeros ${MiB}`, 'write 10', `copy ${MiB} ${MiB}`])
+    assert.deepEqual(seen, [
+      'write 200',
+      `zeros ${MiB}`,
+      'write 10',
+      `copy ${MiB} ${MiB}`,
+      `write ${64 * KiB}`,
+      `copy ${MiB + 576 * KiB} ${448 * KiB}`,
+    ])
+  })
+
+  it('has no sink copy more of a file than is the source’s', async () => {
+    await writeFile(at('long'), Buffer.alloc(2 * MiB))
+    await using source = await openFileSource(at('long'))
+    const disk = windowOf(source, 0, MiB, 'the window')
+    const sink: Sink = { write: () => {}, copy: async (_file, length) => length }
+    const list: Piece[] = [{ kind: 'copy', of: 'disk', offset: 0, length: MiB + 1 }]
+    await assert.rejects(sendPieces(list, { disk }, sink), failsWith('IMAGE_TRUNCATED'))
   })
 
   it('ends with what the sink or the source failed with, and leaves nothing under way', async () => {

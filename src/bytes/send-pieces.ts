@@ -6,7 +6,7 @@
 import { Failure } from '../base/failure.ts'
 import { KiB, MiB } from '../base/units.ts'
 import type { Origin, Piece } from './piece.ts'
-import { readInto, type Source } from './source.ts'
+import { checkRange, readInto, type Source } from './source.ts'
 
 /** Where content goes, first byte to last. Only what it cannot do faster may be left out. */
 export interface Sink {
@@ -18,11 +18,12 @@ export interface Sink {
   /** Takes a long run of zeros. Left out means the plain way: they are written. */
   zeros?(length: number): Promise<void> | void
   /**
-   * Takes `length` bytes that stand in an open file, by means of the kernel. Called when all writes
-   * before it have resolved, and followed by others only when it has. Left out means the plain way:
-   * they are read and written.
+   * Takes the next bytes, which stand in an open file, by means of the kernel: as many of them as it takes
+   * without waiting; how many that was. Called when all writes before it have resolved, and followed by others
+   * only when it has: what stands behind them is written, so that the sink can wait there. Left out means
+   * the plain way: all are read and written.
    */
-  copy?(file: OpenFile, length: number): Promise<void>
+  copy?: ((file: OpenFile, length: number) => Promise<number>) | undefined
 }
 
 /** A place in an open file; see `Source.file`. */
@@ -43,6 +44,8 @@ const BUFFERS = 4
 const LONG_ZEROS = 32 * KiB
 /** Most that a sink is asked to copy at once, so that an interruption is heard. */
 const LONGEST_COPY = 16 * MiB
+/** What is written behind each copy: little, since that is the slower way. */
+const BESIDE_COPY = 64 * KiB
 const ZEROS = Buffer.alloc(MiB)
 
 /**
@@ -122,12 +125,16 @@ class Sending {
   }
 
   async addCopy(source: Source, offset: number, length: number): Promise<void> {
-    if (this.#sink.copy !== undefined && source.file !== undefined && length >= this.#chunk)
-      return await this.#copyByKernel(source.file, offset, length)
+    if (this.#sink.copy === undefined || source.file === undefined || length < this.#chunk)
+      return await this.#read(source, offset, length)
+    checkRange(source, offset, length) // which of the file's bytes are the source's
     for (let done = 0; done < length;) {
-      const target = await this.#reserve(length - done)
-      this.#reads.push(heard(readInto(source, target, offset + done)))
-      done += target.length
+      await this.#drain()
+      const place = { ...source.file, offset: source.file.offset + offset + done }
+      done += await this.#copy(place, Math.min(length - done, LONGEST_COPY))
+      const written = Math.min(length - done, BESIDE_COPY)
+      await this.#read(source, offset + done, written)
+      done += written
     }
   }
 
@@ -142,15 +149,20 @@ class Sending {
     await Promise.allSettled([...this.#reads, ...this.#writes.map(({ done }) => done)])
   }
 
-  async #copyByKernel(file: OpenFile, offset: number, length: number): Promise<void> {
+  async #read(source: Source, offset: number, length: number): Promise<void> {
     for (let done = 0; done < length;) {
-      await this.#drain()
-      const part = Math.min(length - done, LONGEST_COPY)
-      const from = { descriptor: file.descriptor, offset: file.offset + offset + done }
-      await this.#send((sink) => sink.copy?.(from, part), part)
-      done += part
+      const target = await this.#reserve(length - done)
+      this.#reads.push(heard(readInto(source, target, offset + done)))
+      done += target.length
     }
-    await this.#drain()
+  }
+
+  /** How many of the bytes the sink has taken from the file. */
+  async #copy(from: OpenFile, length: number): Promise<number> {
+    this.#demandGoingOn()
+    const copied = (await this.#sink.copy?.(from, length)) ?? 0
+    this.#sent += copied
+    return copied
   }
 
   /** The next part of the buffer, at most `length` bytes of it; a full one is sent first. */
@@ -186,13 +198,17 @@ class Sending {
     length: number,
     buffer?: Buffer,
   ): Promise<void> {
-    if (this.#signal?.aborted)
-      throw new Failure('INTERRUPTED', `interrupted after ${this.#sent} bytes`)
+    this.#demandGoingOn()
     while (this.#writes.length >= BUFFERS - 1) await this.#finishOldest()
     const done = to(this.#sink)
     this.#sent += length
     if (done !== undefined) this.#writes.push({ done: heard(done), buffer })
     else if (buffer !== undefined) this.#spare.push(buffer)
+  }
+
+  #demandGoingOn(): void {
+    if (!this.#signal?.aborted) return
+    throw new Failure('INTERRUPTED', `interrupted after ${this.#sent} bytes`)
   }
 
   async #drain(): Promise<void> {

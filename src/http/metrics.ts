@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Service } from '../app/service.ts'
 import { messageOf } from '../base/failure.ts'
+import { movedTo } from './_moved-bytes.ts'
 import type { UnderWay } from './_under-way.ts'
 
 /** One request that was answered. */
@@ -145,13 +146,15 @@ async function unfinishedTasks({ ledger, context }: Service): Promise<[string, s
 class Traffic {
   readonly #seen = new WeakMap<object, { bytesIn: number; bytesOut: number }>()
 
+  /** Requests that were made up have a socket which counts nothing. */
   since(socket: { readonly bytesRead?: number; readonly bytesWritten?: number }) {
     const { bytesRead = 0, bytesWritten = 0 } = socket
+    const now = { bytesIn: bytesRead, bytesOut: bytesWritten + movedTo(socket) }
     const before = this.#seen.get(socket)
-    this.#seen.set(socket, { bytesIn: bytesRead, bytesOut: bytesWritten })
+    this.#seen.set(socket, now)
     return {
-      bytesIn: Math.max(0, bytesRead - (before?.bytesIn ?? 0)),
-      bytesOut: Math.max(0, bytesWritten - (before?.bytesOut ?? 0)),
+      bytesIn: Math.max(0, now.bytesIn - (before?.bytesIn ?? 0)),
+      bytesOut: Math.max(0, now.bytesOut - (before?.bytesOut ?? 0)),
     }
   }
 }

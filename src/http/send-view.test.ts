@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readdir, readlink, truncate, writeFile } from 'node:fs/promises'
 import type { RequestListener } from 'node:http'
 import { connect, Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { Failure } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
-import { memorySource, type Source } from '../bytes/source.ts'
+import { memorySource, openFileSource, readInto, type Source } from '../bytes/source.ts'
 import type { View } from '../formats/view.ts'
+import { tempDir } from '../testing/temp-dir.ts'
 import { openWebServer } from '../testing/web-server.ts'
 import { type Sent, sendView } from './send-view.ts'
 
+const at = await tempDir()
 const SIZE = 3 * MiB + 512
 const ETAG = '"abc"'
 const content = Buffer.from(
@@ -88,6 +91,27 @@ async function get(url: string, headers: Record<string, string> = {}, method = '
   const response = await fetch(url, { headers, method })
   const body = Buffer.from(await response.arrayBuffer())
   return { status: response.status, headers: response.headers, body }
+}
+
+/** The disk as a file, and how many of its bytes were read by ourselves. */
+async function openFile() {
+  await writeFile(at('disk'), content)
+  const file = await openFileSource(at('disk'))
+  const counted = { ...file, bytesRead: 0 }
+  counted.readInto = async (target, offset) => {
+    counted.bytesRead += target.length
+    await readInto(file, target, offset)
+  }
+  return counted
+}
+
+/** How many connections this process has. */
+async function connections() {
+  const open = await readdir('/proc/self/fd')
+  const links = await Promise.all(
+    open.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+  )
+  return links.filter((link) => link.startsWith('socket:')).length
 }
 
 describe('a view over HTTP', () => {
@@ -213,6 +237,51 @@ describe('a client that does not take everything', () => {
     const body = received.subarray(-long.length)
     for (let time = 0; time < TIMES; time++)
       assert.ok(body.subarray(time * SIZE, (time + 1) * SIZE).equals(content))
+  })
+})
+
+describe('a disk that stands in a file', () => {
+  it('is sent whole, answer after answer on one connection, most of it by the kernel', async () => {
+    await using disk = await openFile()
+    await using server = await serve({ disk, served: long })
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+    for (const more of ['', '', 'Connection: close\r\n'])
+      socket.write(`GET / HTTP/1.1\r\nHost: a\r\n${more}\r\n`)
+    const received = Buffer.concat(await socket.toArray())
+    let start = 0
+    for (let answer = 0; answer < 3; answer++) {
+      start = received.indexOf('\r\n\r\n', start) + 4
+      for (let time = 0; time < TIMES; time++, start += SIZE)
+        assert.ok(received.subarray(start, start + SIZE).equals(content), `${answer}, ${time}`)
+      assert.deepEqual(await server.nextResult(), { status: 200, bytes: long.length, whole: true })
+    }
+    assert.equal(start, received.length)
+    const all = 3 * long.length
+    assert.ok(disk.bytesRead < all / 2, `${disk.bytesRead} of ${all} were read`)
+  })
+
+  it('leaves no connection open when its client leaves', async () => {
+    await using disk = await openFile()
+    await using server = await serve({ disk, served: long })
+    const before = await connections()
+    for (let time = 0; time < 3; time++) {
+      const socket = await openSlowClient(server.url)
+      const closed = once(socket, 'close')
+      socket.destroy()
+      const sent = await server.nextResult()
+      assert.ok(sent !== undefined && 'whole' in sent && !sent.whole)
+      await closed
+    }
+    assert.ok((await connections()) <= before)
+  })
+
+  it('cuts the connection when the file is shorter than it was', async () => {
+    await using disk = await openFile()
+    await using server = await serve({ disk, served: long })
+    await truncate(at('disk'), 2 * MiB)
+    await assert.rejects(get(server.url))
+    const failed = await server.nextResult()
+    assert.ok(failed instanceof Failure && failed.code === 'IMAGE_TRUNCATED')
   })
 })
 

@@ -151,9 +151,9 @@ async function sendBody(
   { parts, listener, buffer: chunk = LARGEST_BUFFER }: Body,
 ): Promise<Sent> {
   const status = 'Content-Range' in head ? 206 : 200
+  setHead(response, status, head)
   using sink = new ResponseSink(request, response, listener)
   const { gone } = sink
-  setHead(response, status, head)
   try {
     for await (const { pieces, origins } of parts)
       await sendPieces(pieces, origins, sink, { chunk, signal: gone })

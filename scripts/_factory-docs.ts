@@ -1,10 +1,11 @@
 /** Tables of docs/factory.md and docs/targets.md: what each OS builder and each cloud target takes, from its schemas. */
 import type { TSchema } from 'typebox'
 import { cloudTargets, osBuilders } from '../src/app/builtin-factory.ts'
+import { hostUplink } from '../src/remotes/uplink.ts'
 import { keyTable } from './_markdown.ts'
 
 /** Nothing is built or pushed: what parts take does not depend on where they are. */
-const HOST = { cacheDir: '', proxies: {}, openstack: {}, version: '' }
+const HOST = { cacheDir: '', proxies: {}, openstack: {}, uplink: hostUplink, version: '' }
 /** The mock is for trials, and docs/installer.md is all about the installer. */
 const UNTOLD = ['mock', 'installer']
 

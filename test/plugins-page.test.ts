@@ -6,11 +6,13 @@ import { describe, it } from 'node:test'
 import { builtinValidators } from '../src/app/builtin.ts'
 import { cloudTargets, osBuilders } from '../src/app/builtin-factory.ts'
 import { importMethods, importSteps, storeDrivers } from '../src/app/builtin-service.ts'
+import { hostUplink } from '../src/remotes/uplink.ts'
 import * as door from '../src/plugin.ts'
 import * as suites from '../src/testing/index.ts'
 
 const PAGE = readFileSync(join(import.meta.dirname, '../docs/plugins.md'), 'utf8')
-const HOST = { cacheDir: '/nonexistent', proxies: {}, openstack: {}, version: '0' }
+const NOTHING = { proxies: {}, openstack: {}, uplink: hostUplink }
+const HOST = { cacheDir: '/nonexistent', ...NOTHING, version: '0' }
 
 /** First cells of the table whose head begins with these words, in the section of that name. */
 function rowsOf(section: string, head: string): (string | undefined)[] {

@@ -18,6 +18,7 @@ import type { Mode } from '../src/recipes/validator.ts'
 import { openRemote } from '../src/remotes/open-remote.ts'
 import type { Remote } from '../src/remotes/remote.ts'
 import { openTree } from '../src/remotes/sandbox.ts'
+import { hostUplink } from '../src/remotes/uplink.ts'
 import { layDebianTree, removeDebianTree, whyNoDebianTree } from '../src/testing/debian-tree.ts'
 import { parseSteps } from '../src/testing/recipe-bench.ts'
 import { openWebServer, type WebServer } from '../src/testing/web-server.ts'
@@ -93,10 +94,10 @@ describe('every validator, on a real Debian', { skip, timeout: 540_000 }, () => 
     const context = makeContext()
     directory = await mkdtemp(join(tmpdir(), 'ingot-validators-'))
     const root = join(directory, 'root')
-    const { launcher } = await layDebianTree(root)
+    const { launcher: userNamespace } = await layDebianTree(root)
     const scratch = join(directory, 'scratch')
     await mkdir(scratch)
-    const driver = await openTree({ root, network: true, scratch, launcher }, context)
+    const driver = await openTree({ root, network: hostUplink, scratch, userNamespace }, context)
     remote = openRemote(driver, context)
     const { run: _run, writeFile: _write, ...reading } = driver
     reader = openRemote({ ...reading, [Symbol.asyncDispose]: async () => {} }, context)

@@ -18,6 +18,7 @@ import { ovirtTarget } from '../factory/targets/ovirt.ts'
 import { vsphereTarget } from '../factory/targets/vsphere.ts'
 import { makeOpenstackTarget } from '../factory/targets/openstack.ts'
 import { ovaTarget } from '../factory/targets/ova.ts'
+import type { OpenUplink } from '../remotes/uplink.ts'
 import type { FactoryConfig } from './factory-config.ts'
 import { openCloudByName } from './os-clouds.ts'
 
@@ -28,6 +29,8 @@ export interface FactoryHost {
   /** Of the environment: `http_proxy`, `no_proxy` and so on; and `OS_…`, as OpenStack's clients read them. */
   readonly proxies: Readonly<Record<string, string>>
   readonly openstack: Readonly<Record<string, string>>
+  /** How guests get to the network. */
+  readonly uplink: OpenUplink
   /** Of Ingot. */
   readonly version: string
 }

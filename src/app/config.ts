@@ -31,6 +31,10 @@ export const configSchema = Type.Object(
       description:
         'how virtual machines run: kvm (the processor), tcg (emulated), or auto (probe once, then remember)',
     }),
+    guest_network: Type.Union([Type.Literal('public'), Type.Literal('host')], {
+      description:
+        'what guests reach: public (the public internet, and mirrors and proxies of this host), or host (whatever this host reaches, its own services too)',
+    }),
     jobs: Type.Integer({
       minimum: 1,
       maximum: 1000,
@@ -62,6 +66,7 @@ function defaultsFor(env: NodeJS.ProcessEnv): Config {
     temp_dir: defaultTempDir(),
     command_timeout_s: 1800,
     accelerator: 'auto',
+    guest_network: 'public',
     jobs: 8,
     log_level: 'warn',
     ...serviceDefaults(defaultDataDir(env)),

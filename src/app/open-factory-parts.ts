@@ -14,6 +14,7 @@ import { openSecretKey } from '../factory/open-secret-key.ts'
 import { parseTemplate } from '../factory/parse-template.ts'
 import type { Reach } from '../factory/reach.ts'
 import type { RecipeRuns } from '../factory/recipe-runs.ts'
+import type { OpenUplink } from '../remotes/uplink.ts'
 import { builtinValidators, validatorMap } from './builtin.ts'
 import { cloudTargets, type FactoryHost, osBuilders } from './builtin-factory.ts'
 import { makeDataDir } from './data-dir.ts'
@@ -64,7 +65,7 @@ export async function openConfiguredFactory(
     secretKey: await openSecretKey(named ?? join(dataDir, 'secret.key'), named === undefined),
     workDirectory,
     cacheDirectory: host.cacheDir,
-    reach: reachOf(settings.private_hosts),
+    reach: reachOf(settings.private_hosts, host.uplink),
     ordersByOwner: role === 'command',
     context,
   }
@@ -90,8 +91,8 @@ export async function openConfiguredFactory(
       builder: settings.builder,
       concurrency: settings.concurrency,
       jobTimeoutMs: settings.job_timeout_s * 1000,
-      maxLogSize,
       maxUnderWay: settings.max_under_way,
+      maxLogSize,
       providers: settings.providers,
     },
     callbackRules: callbackRules(settings.callback_hosts),
@@ -104,8 +105,9 @@ export async function openConfiguredFactory(
 }
 
 /** What is read for orders to a server. */
-function reachOf(privateHosts: readonly string[]): Reach {
-  return { web: publicWeb(privateHosts, 'Name the host in factory.private_hosts.'), files: false }
+function reachOf(privateHosts: readonly string[], uplink: OpenUplink): Reach {
+  const web = publicWeb(privateHosts, 'Name the host in factory.private_hosts.')
+  return { web, files: false, uplink }
 }
 
 /** Callbacks go to the public internet, and to the hosts that the configuration names. */

@@ -34,6 +34,7 @@ import { openLocalQueue } from '../tasks/local-queue.ts'
 import { openLedger } from '../tasks/open-ledger.ts'
 import { openPgBossQueue } from '../tasks/pg-boss-queue.ts'
 import { openWorker } from '../tasks/worker.ts'
+import { fenceUplinks } from '../remotes/fenced-uplink.ts'
 import type { FactoryHost } from './builtin-factory.ts'
 import { openImageKeys } from './open-image-keys.ts'
 import { holdDataDir, makeDataDir, readNodeId } from './data-dir.ts'
@@ -252,7 +253,12 @@ type OpenFactory = typeof import('./open-factory-parts.ts').openConfiguredFactor
 
 /** A host of which nothing is known. */
 function hostless(dataDir: string): FactoryHost {
-  return { cacheDir: join(dataDir, 'build-cache'), proxies: {}, openstack: {}, version: '0' }
+  const nothing = { proxies: {}, openstack: {}, version: '0' }
+  return {
+    cacheDir: join(dataDir, 'build-cache'),
+    uplink: fenceUplinks(async () => []),
+    ...nothing,
+  }
 }
 
 /** What a server does from time to time beside its tasks. */

@@ -230,6 +230,12 @@ export const FAILURES = {
   },
   REMOTE_LOST: { status: 502, exit: 1, title: 'The connection to the place of work was lost' },
   REMOTE_CANNOT: { status: 409, exit: 1, title: 'The place of work cannot do this' },
+  GUEST_NETWORK_FAILED: {
+    status: 500,
+    exit: 1,
+    title: 'The network of a guest could not be made',
+    fix: 'See `ingot doctor`, and guest_network in docs/operating.md.',
+  },
   COMMAND_FAILED: { status: 500, exit: 1, title: 'A command failed' },
   COMMAND_TIMEOUT: {
     status: 504,

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 
 /** Addresses that are not the public internet's: this host, private networks, documentation, multicast. */
-const PRIVATE: readonly (readonly [network: string, prefix: number])[] = [
+export const PRIVATE_NETWORKS: readonly (readonly [network: string, prefix: number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
@@ -29,7 +29,7 @@ const PRIVATE_6: readonly (readonly [network: string, prefix: number])[] = [
 ]
 
 const blocked = new BlockList()
-for (const [network, prefix] of PRIVATE) blocked.addSubnet(network, prefix, 'ipv4')
+for (const [network, prefix] of PRIVATE_NETWORKS) blocked.addSubnet(network, prefix, 'ipv4')
 const blocked6 = new BlockList()
 for (const [network, prefix] of PRIVATE_6) blocked6.addSubnet(network, prefix, 'ipv6')
 

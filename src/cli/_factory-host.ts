@@ -1,5 +1,6 @@
 import type { FactoryHost } from '../app/builtin-factory.ts'
 import { openstackFromEnvironment, proxiesFromEnvironment } from '../app/config.ts'
+import { guestUplink } from '../app/guest-uplink.ts'
 import type { Cli } from './cli.ts'
 import { readVersion } from './_version.ts'
 
@@ -9,6 +10,7 @@ export async function readFactoryHost({ configuration }: Cli): Promise<FactoryHo
     cacheDir: configuration.config.cache_dir,
     proxies: proxiesFromEnvironment(),
     openstack: openstackFromEnvironment(),
+    uplink: guestUplink(configuration.config, proxiesFromEnvironment()),
     version: await readVersion(),
   }
 }

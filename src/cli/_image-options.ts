@@ -1,5 +1,7 @@
 /** What `pack`, `validate` and `convert` share: the options that say how an image is reached. */
 import { type Command, Option } from 'commander'
+import { proxiesFromEnvironment } from '../app/config.ts'
+import { guestUplink } from '../app/guest-uplink.ts'
 import { Failure } from '../base/failure.ts'
 import { parseDuration } from '../base/units.ts'
 import type { ImageRunOptions } from '../recipes/image-run.ts'
@@ -66,7 +68,7 @@ export function toImageRunOptions(
     ...(flags.rootFilesystem === undefined ? {} : { rootFileSystem: flags.rootFilesystem }),
     via: flags.via,
     trusted: flags.trusted ?? false,
-    network: flags.network,
+    network: flags.network && guestUplink(config, proxiesFromEnvironment()),
     values,
     commandTimeoutMs:
       flags.stepTimeout === undefined

@@ -20,6 +20,8 @@ export interface GuestLogin {
   readonly privateKeyFile: string
   /** Become root by `sudo`. */
   readonly become?: boolean | undefined
+  /** Words in front of ssh, of the network in which the guest is found. */
+  readonly launcher?: readonly string[] | undefined
   /** Where the guest's key is kept from the first login on. Default: `known_hosts` in the job's directory. */
   readonly pinsFile?: string | undefined
 }
@@ -55,6 +57,7 @@ export async function logInToGuest(
     identityFile: privateKeyFile,
     knownHostsFile: pinsFile,
     extra: SETTINGS,
+    launcher: login.launcher,
   }
   // Trying ends with the phase, the connection with the job.
   const giveUp = new AbortController()

@@ -18,7 +18,11 @@ import { fetchMedium } from './installer/media-cache.ts'
 import { OWNERS_REACH, type Reach } from './reach.ts'
 
 const inDir = await tempDir()
-const reachOf = (...hosts: string[]): Reach => ({ web: publicWeb(hosts, 'Name it.'), files: false })
+const reachOf = (...hosts: string[]): Reach => ({
+  ...OWNERS_REACH,
+  web: publicWeb(hosts, 'Name it.'),
+  files: false,
+})
 
 let places = 0
 async function fetched(url: string, reach: Reach): Promise<string> {

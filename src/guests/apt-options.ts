@@ -26,6 +26,14 @@ export function parseProxySettings(dump: string): string[] {
   })
 }
 
+/** Addresses of all proxies among such settings, those for single hosts too. */
+export function toProxies(settings: readonly string[]): string[] {
+  return settings.flatMap((setting) => {
+    const value = /^Acquire::https?::Proxy(?:::\S+)? "(.+)"$/i.exec(setting)?.[1]
+    return value === undefined || value === 'DIRECT' ? [] : [value]
+  })
+}
+
 /** The proxy for everything among such settings, as programs other than apt take it. */
 export function toProxyEnvironment(settings: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -37,7 +37,8 @@ export async function runInGuest(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Login> {
-  const argv = ['ssh', ...sshOptions(connection), '--', connection.host, 'exec sh -s']
+  const { launcher = [], host } = connection
+  const argv = [...launcher, 'ssh', ...sshOptions(connection), '--', host, 'exec sh -s']
   try {
     const options = { input: script, timeoutMs, signal, maxOutput: MiB }
     const { code, stdout, stderr } = await runProcess(argv, options)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { GiB } from '../base/units.ts'
+import { hostUplink } from '../remotes/uplink.ts'
 import { toQemuArguments } from './_qemu-arguments.ts'
 import { DISK_BUSES, type DiskBus, type MachineOptions } from './machine.ts'
 
@@ -44,7 +45,7 @@ test('the image is opened read-only, in its format, and without the files it may
 
 test('the guest reaches nobody unless it is let, and nobody but this host reaches it', () => {
   assert.deepEqual(card('isolated'), ['user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22'])
-  assert.deepEqual(card('open'), ['user,id=net,restrict=off,hostfwd=tcp:127.0.0.1:0-:22'])
+  assert.deepEqual(card(hostUplink), ['user,id=net,restrict=off,hostfwd=tcp:127.0.0.1:0-:22'])
   assert.deepEqual(card('none'), [])
 })
 

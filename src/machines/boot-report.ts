@@ -41,4 +41,6 @@ export interface GuestConnection {
   /** The private key, a file that only this user can read. */
   readonly keyFile: string
   readonly knownHosts: string
+  /** Words in front of what logs in: the guest is found in a network of its own. */
+  readonly launcher?: readonly string[] | undefined
 }

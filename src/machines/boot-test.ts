@@ -4,6 +4,7 @@ import type { Context } from '../base/context.ts'
 import { messageOf } from '../base/failure.ts'
 import { GiB } from '../base/units.ts'
 import { openImage, WORK_FORMATS, type WorkFormat } from '../formats/open-image.ts'
+import type { OpenUplink } from '../remotes/uplink.ts'
 import { checkBoot, type Findings, isUp } from './_boot-checks.ts'
 import { BootWatch } from './_boot-watch.ts'
 import { makeOneTimeKey } from './_guest-login.ts'
@@ -41,8 +42,8 @@ export interface BootTestOptions {
   cpus?: number | undefined
   /** The user that is made for the test. Default `ingot`. */
   sshUser?: string | undefined
-  /** Whether the guest reaches what this host reaches. Default false. */
-  openNetwork?: boolean | undefined
+  /** How the guest gets to the network. Default: it reaches nobody. */
+  uplink?: OpenUplink | undefined
   /** Where the guest's screen goes, as a PNG, when the test does not pass. */
   screenshot?: string | undefined
   tempDir: string
@@ -109,7 +110,7 @@ async function bootOnce(
       accelerator,
       memory: options.memory ?? GiB,
       cpus: options.cpus ?? 2,
-      network: options.openNetwork ? 'open' : 'isolated',
+      network: options.uplink ?? 'isolated',
       tempDir: options.tempDir,
       onConsole: (chunk) => watch.print(chunk),
       onReset: () => watch.reset(),
@@ -119,7 +120,9 @@ async function bootOnce(
   void machine.ended.then((why) => watch.end(why))
   const knownHosts = join(directory.path, 'known_hosts')
   const port = machine.sshPort ?? 0
-  const connection: GuestConnection = { host: '127.0.0.1', port, user, keyFile, knownHosts }
+  const { launcher } = machine
+  const login = { user, keyFile, knownHosts }
+  const connection: GuestConnection = { host: '127.0.0.1', port, ...login, launcher }
   const test = { watch, connection, pace, context }
   if (mayStall && (await isStalled(watch, context))) return undefined
 

@@ -4,6 +4,7 @@
  * leaves nothing behind in any of these cases. The image it boots (`disk`) is opened read-only and
  * never changed; only what it is told to write to (`target`, `variables`) keeps what it writes.
  */
+import type { OpenUplink } from '../remotes/uplink.ts'
 import type { Accelerator } from './accelerator.ts'
 import type { UefiFirmware } from './firmware.ts'
 import type { Qmp } from './qmp.ts'
@@ -67,9 +68,9 @@ export interface MachineOptions {
   cpus: number
   /**
    * `isolated`: the guest has a network card, DHCP and port 22 reachable from this host, and reaches
-   * nobody. `open`: it reaches what this host reaches. `none`: no card.
+   * nobody. An uplink: it reaches what is reached through that. `none`: no card.
    */
-  network: 'none' | 'isolated' | 'open'
+  network: 'none' | 'isolated' | OpenUplink
   /** For the overlay and other files; few bytes unless the guest writes many. */
   tempDir: string
   /** What firmware and guest print on the serial port, as it comes. */
@@ -93,6 +94,8 @@ export interface Machine extends AsyncDisposable {
   readonly qmp: Qmp
   /** Port on 127.0.0.1 that leads to the guest's port 22; undefined without a network. */
   readonly sshPort: number | undefined
+  /** Words in front of whatever uses `sshPort`: its 127.0.0.1 may not be this host's. */
+  readonly launcher: readonly string[]
   /** The process of the emulator. */
   readonly pid: number
   /** Becomes, when the machine ends, why: `the guest powered off`, or QEMU's last words. Never rejects. */

@@ -23,7 +23,7 @@ const ENDED_FROM_OUTSIDE = 'QEMU shut down: host-signal'
  * Starts a machine; returns when it runs. Aborting the context ends it.
  *
  * Fails with TOOL_MISSING, MACHINE_FAILED (with QEMU's words), IMAGE_BUSY when somebody writes to
- * the image, INTERRUPTED, NO_SPACE, and with what is wrong with the image (see `openImage`).
+ * the image, INTERRUPTED, NO_SPACE, as the uplink does, and with what is wrong with the image (see `openImage`).
  */
 export async function startMachine(options: MachineOptions, context: Context): Promise<Machine> {
   if (context.signal.aborted)
@@ -33,7 +33,11 @@ export async function startMachine(options: MachineOptions, context: Context): P
   const directory = stack.use(await openMachineDirectory(options.tempDir))
   const files = await layMachineFiles(options, directory.path)
 
-  const argv = dieWithParent([program, ...toQemuArguments(options, files)])
+  const { network } = options
+  const uplink = typeof network === 'string' ? undefined : stack.use(await network([], context))
+  const launcher = uplink?.launcher ?? []
+  // Whoever enters another user namespace is not told any more when its parent dies: that is asked for inside.
+  const argv = [...launcher, ...dieWithParent([program, ...toQemuArguments(options, files)])]
   const streams = ['pipe', 'pipe', options.onRequest === undefined ? 'ignore' : 'pipe'] as const
   const child = startProcess(argv, { stdio: ['ignore', 'ignore', 'pipe', ...streams] })
   stack.defer(() => stopProcess(child))
@@ -53,7 +57,7 @@ export async function startMachine(options: MachineOptions, context: Context): P
     await stopProcess(child)
     throw context.signal.aborted ? interrupted() : whyNotStarted(error, await end.ended)
   })
-  const sshPort = options.network === 'none' ? undefined : await findSshPort(qmp)
+  const sshPort = network === 'none' ? undefined : await findSshPort(qmp)
   // QEMU holds its files open: without names, nothing of them outlives it.
   for (const file of Object.values(files)) await rm(file, { force: true })
   context.log.debug('machine.started', { pid: child.pid, sshPort, qemu: qmp.version })
@@ -62,6 +66,7 @@ export async function startMachine(options: MachineOptions, context: Context): P
   return {
     qmp,
     sshPort,
+    launcher,
     pid: child.pid ?? 0,
     ended: end.ended,
     readActivity: () => readActivity(qmp, child.pid ?? 0),

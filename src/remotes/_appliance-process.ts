@@ -6,6 +6,7 @@ import { Failure, isFailure } from '../base/failure.ts'
 import type { ApplianceCalls } from './_appliance-child.ts'
 import { type Child, openChild, siblingModule } from './_child-calls.ts'
 import type { CommandResult, RemoteDriver } from './remote.ts'
+import type { Uplink } from './uplink.ts'
 
 /** For a file, a mount, the end: an appliance that hangs must not hang its caller. */
 const CALL_LIMIT_MS = 300_000
@@ -14,28 +15,40 @@ const CALL_LIMIT_MS = 300_000
 export function openApplianceChild(
   title: string,
   onEvent: (event: string, data: unknown) => void = () => {},
+  launcher: readonly string[] = [],
 ): Child<ApplianceCalls> {
   const child = openChild<ApplianceCalls>(siblingModule('_appliance-child', import.meta.url), {
     title,
+    launcher,
     env: { UV_THREADPOOL_SIZE: '1' }, // see _libguestfs.ts
     onEvent,
   })
   return { ...child, call: (name, ...args) => child.callWithin(CALL_LIMIT_MS, name, ...args) }
 }
 
-/** The process, and what is made of it. It ends when `context` is aborted. */
-export function startAppliance(name: string, scratch: string, context: Context) {
+/**
+ * The process, and what is made of it. It ends when `context` is aborted. QEMU is started by it, in the network of `uplink`;
+ * that and `scratch` go with it.
+ */
+export function startAppliance(
+  name: string,
+  scratch: string,
+  uplink: Uplink | undefined,
+  context: Context,
+) {
   const listeners = new Map<string, (text: string) => void>()
-  const child = openApplianceChild(`the appliance of ${name}`, (event, data) => {
+  const onEvent = (event: string, data: unknown) => {
     const { id, text } = data as { id: string; text: string }
     if (event === 'output') listeners.get(id)?.(text)
-  })
+  }
+  const child = openApplianceChild(`the appliance of ${name}`, onEvent, uplink?.launcher)
   const onAbort = () => void child.close()
   context.signal.addEventListener('abort', onAbort, { once: true })
 
   const close = async () => {
     context.signal.removeEventListener('abort', onAbort)
     await child.close()
+    await uplink?.[Symbol.asyncDispose]()
     await rm(scratch, { recursive: true, force: true })
   }
 

@@ -32,6 +32,8 @@ export interface SshOptions {
   knownHostsFile?: string | undefined
   /** More of ssh_config(5): `['ProxyJump=bastion']`. */
   extra?: readonly string[] | undefined
+  /** Words in front of ssh, of the network in which the host is found. */
+  launcher?: readonly string[] | undefined
 }
 
 /** What must be so, whatever a configuration says for people at a terminal. The first value holds. */
@@ -184,9 +186,10 @@ export class SshConnection {
   }
 
   #masterArgv(): string[] {
-    const { configFile, identityFile, knownHostsFile, extra = [] } = this.#options
+    const { configFile, identityFile, knownHostsFile, extra = [], launcher = [] } = this.#options
     const { user, host, port } = this.destination
     return [
+      ...launcher,
       'ssh',
       ...(configFile === undefined ? [] : ['-F', configFile]),
       ...(identityFile === undefined ? [] : ['-i', identityFile, '-o', 'IdentitiesOnly=yes']),

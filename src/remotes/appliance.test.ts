@@ -16,6 +16,7 @@ import { waitUntilGone } from '../testing/processes.ts'
 import { testRemoteContract } from '../testing/remote-contract.ts'
 import { makeTinyImage, type TinyImageOptions } from '../testing/tiny-image.ts'
 import { type ApplianceOptions, checkAppliance, openAppliance } from './appliance.ts'
+import { hostUplink } from './uplink.ts'
 import { openReadImage } from './read-image.ts'
 import { openRemote } from './open-remote.ts'
 

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { accessSync, constants, existsSync } from 'node:fs'
-import { access, mkdir, readdir } from 'node:fs/promises'
+import { access, mkdir, readdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Context } from '../base/context.ts'
@@ -20,6 +20,7 @@ import type { WorkFormat } from '../formats/open-image.ts'
 import { PORTS } from './_appliance-agent.ts'
 import { openApplianceChild, startAppliance } from './_appliance-process.ts'
 import type { RemoteDriver } from './remote.ts'
+import type { OpenUplink } from './uplink.ts'
 
 export interface ApplianceOptions {
   path: string
@@ -31,8 +32,8 @@ export interface ApplianceOptions {
   access: 'check' | 'change'
   /** Device of the root file system, when there is more than one: `/dev/sda2`. */
   rootFileSystem?: string | undefined
-  /** Whether commands may use this host's network, this host's own services included. Default no. */
-  network?: boolean
+  /** How commands get to the network. Default: not at all. */
+  network?: false | OpenUplink
   /** Default `tcg`, which works everywhere. */
   accelerator?: 'kvm' | 'tcg'
   /** Where the appliance itself is kept between runs (350 MiB). */
@@ -63,7 +64,12 @@ export async function openAppliance(
   if (!readonly) await checkWritable(path)
   const question = { image: options.name ?? basename(path), named: options.rootFileSystem }
   const scratch = await makeScratch(options.tempDir ?? defaultTempDir())
-  const appliance = startAppliance(question.image, scratch, context)
+  const { network = false } = options
+  await using opening = new AsyncDisposableStack()
+  opening.defer(() => rm(scratch, { recursive: true, force: true }))
+  const uplink = network === false ? undefined : opening.use(await network([], context))
+  const appliance = startAppliance(question.image, scratch, uplink, context)
+  opening.move()
   const { ask, child } = appliance
   try {
     const examination = await ask(child.call('examine', path, options.format, question))
@@ -161,7 +167,7 @@ function launchSettings(options: ApplianceOptions) {
   const { accelerator = 'tcg', network = false, cacheDir } = options
   return {
     accelerator,
-    network,
+    network: network !== false,
     // Emulated, a second processor costs more than it brings: measured.
     cpus: accelerator === 'kvm' ? Math.min(MAX_CPUS, availableParallelism()) : 1,
     cacheDir: join(resolve(cacheDir), 'appliance'),

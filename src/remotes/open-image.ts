@@ -2,6 +2,7 @@ import type { Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import { openRemote } from './open-remote.ts'
 import type { Remote, RemoteDriver } from './remote.ts'
+import type { OpenUplink } from './uplink.ts'
 
 /** The three ways into an image file. */
 export type ImageVia = 'read' | 'appliance' | 'sandbox'
@@ -17,7 +18,8 @@ export interface ImageOptions {
   access: 'check' | 'change'
   /** Device of the root file system, when there is more than one: `/dev/sda2`. */
   rootFileSystem?: string
-  network: boolean
+  /** How commands in it get to the network; false: not at all. */
+  network: false | OpenUplink
   accelerator: 'kvm' | 'tcg'
   tempDir: string
   cacheDir: string

@@ -11,6 +11,8 @@ import { failsWith } from '../testing/fails-with.ts'
 import { testRemoteContract } from '../testing/remote-contract.ts'
 import { makeTinyImage } from '../testing/tiny-image.ts'
 import { openRemote } from './open-remote.ts'
+import { fenceUplinks, findFenceTrouble } from './fenced-uplink.ts'
+import { hostUplink } from './uplink.ts'
 import { openSandbox, type SandboxOptions } from './sandbox.ts'
 
 const skip =
@@ -83,7 +85,7 @@ describe('the sandbox', { skip }, () => {
       const { path, tempDir } = await place()
       await makeTinyImage(path, { format })
       {
-        await using remote = await open({ path, tempDir, access: 'change', network: true })
+        await using remote = await open({ path, tempDir, access: 'change', network: hostUplink })
         await remote.writeFile('/etc/motd', 'welcome\n')
         await remote.finish()
       }
@@ -110,11 +112,28 @@ describe('the sandbox', { skip }, () => {
     assert.notEqual(code, 0)
   })
 
+  it('gives its commands the network that it was handed', async (t) => {
+    const trouble = await findFenceTrouble([], makeContext())
+    if (trouble !== undefined) return t.skip(trouble)
+    const { path, tempDir } = await place()
+    await makeTinyImage(path)
+    const network = fenceUplinks(async () => [])
+    await using remote = await open({ path, tempDir, access: 'check', network })
+    const resolver = await remote.runOk({ argv: ['cat', '/etc/resolv.conf'] })
+    assert.match(resolver, /^nameserver 198\.18\.0\.3$/m)
+    // Its card and no other, and nothing in the sandbox may change its rules (CAP_NET_ADMIN is bit 12).
+    const devices = await remote.runOk({ argv: ['cat', '/proc/net/dev'] })
+    assert.deepEqual(devices.match(/\w+(?=:)/g)?.toSorted(), ['lo', 'outside'])
+    const status = await remote.runOk({ argv: ['cat', '/proc/self/status'] })
+    const powers = Number.parseInt(/CapEff:\s*(\w+)/.exec(status)?.[1] ?? 'f'.repeat(12), 16)
+    assert.equal(Math.trunc(powers / 2 ** 12) % 2, 0)
+  })
+
   it('lends its name servers to commands, and nobody writes to those of this host', async () => {
     const { path, tempDir } = await place()
     await makeTinyImage(path, { files: { '/etc/resolv.conf': 'nameserver 192.0.2.1\n' } })
     const ours = await readFile('/etc/resolv.conf', 'utf8')
-    await using remote = await open({ path, tempDir, access: 'change', network: true })
+    await using remote = await open({ path, tempDir, access: 'change', network: hostUplink })
     assert.equal(await remote.runOk({ argv: ['cat', '/etc/resolv.conf'] }), ours)
     assert.equal(await remote.readText('/etc/resolv.conf'), 'nameserver 192.0.2.1\n')
     await remote.run({ argv: ['sh', '-c', 'echo taken over > /etc/resolv.conf'] })

@@ -17,6 +17,7 @@ import type { Mount } from './_mount-image.ts'
 import type { TreeCalls } from './_tree-child.ts'
 import { type DiskFileSystem, findRoot, type ReadTexts, surveyDisk } from './find-root.ts'
 import type { CommandResult, RemoteDriver } from './remote.ts'
+import type { OpenUplink } from './uplink.ts'
 
 const NAMESPACES = [
   'unshare',
@@ -35,11 +36,13 @@ export interface TreeOptions {
   root: string
   /** Writes go to memory and are forgotten. */
   readOnly?: boolean
-  /** Whether commands may use this host's network. */
-  network: boolean
+  /** How commands get to the network; false: not at all. */
+  network: false | OpenUplink
   /** A directory for mount points; it can be removed when the remote is closed. */
   scratch: string
   /** Words that enter the user namespace in which the tree's owners are known; none as root. */
+  userNamespace?: readonly string[]
+  /** More words in front of the process behind the sandbox. */
   launcher?: readonly string[]
 }
 
@@ -47,9 +50,10 @@ export interface TreeOptions {
 export async function openTree(options: TreeOptions, context: Context): Promise<RemoteDriver> {
   const { root, readOnly = false, network, scratch } = options
   const name = basename(root)
-  const child = openTreeChild(`the sandbox of ${name}`, options.launcher ?? [], context)
+  const child = await openTreeChild(`the sandbox of ${name}`, options, context)
   return await openAttached(child, name, async () => {
-    await child.calls.call('attach', { source: { directory: root }, readOnly, network, scratch })
+    const source = { directory: root }
+    await child.calls.call('attach', { source, readOnly, network: network !== false, scratch })
     return {}
   })
 }
@@ -61,7 +65,7 @@ export interface SandboxOptions {
   format?: WorkFormat
   access: 'check' | 'change'
   rootFileSystem?: string
-  network: boolean
+  network: false | OpenUplink
   tempDir: string
 }
 
@@ -86,7 +90,12 @@ export async function openSandbox(
   await removeLeftovers(join(tempDir, 'sandbox'))
   const scratch = workingPath(join(tempDir, 'sandbox'), `scratch-${context.newId()}`)
   await mkdir(scratch, { mode: 0o700 })
-  const child = openTreeChild(`the sandbox of ${name}`, [], context)
+  const removeScratch = async (error: unknown) => {
+    await rm(scratch, { recursive: true, force: true })
+    throw error
+  }
+  const title = `the sandbox of ${name}`
+  const child = await openTreeChild(title, { network }, context).catch(removeScratch)
   const driver = await openAttached(child, name, async () => {
     const absolute = resolve(path)
     const image =
@@ -103,14 +112,11 @@ export async function openSandbox(
     await child.calls.call('attach', {
       source: { image, mounts },
       readOnly,
-      network,
+      network: network !== false,
       scratch,
     })
     return { rootFileSystem: found[0]?.fileSystem.device ?? '' }
-  }).catch(async (error: unknown) => {
-    await rm(scratch, { recursive: true, force: true })
-    throw error
-  })
+  }).catch(removeScratch)
   return {
     ...driver,
     [Symbol.asyncDispose]: async () => {
@@ -171,17 +177,26 @@ async function openAttached(
   }
 }
 
-/** Starts the process behind a sandbox; it ends when `context` is aborted. */
-function openTreeChild(title: string, launcher: readonly string[], context: Context): TreeChild {
+/** Starts the process behind a sandbox, in the network of its guest; it ends when `context` is aborted. */
+async function openTreeChild(
+  title: string,
+  {
+    network,
+    userNamespace = [],
+    launcher = [],
+  }: Pick<TreeOptions, 'network' | 'userNamespace' | 'launcher'>,
+  context: Context,
+): Promise<TreeChild> {
   for (const program of ['bwrap', 'unshare', 'mount'])
     if (findProgram(program) === undefined)
       throw new Failure('TOOL_MISSING', `the sandbox needs '${program}'`, {
         fix: 'Install bubblewrap and util-linux (Debian: apt-get install bubblewrap util-linux).',
       })
+  const uplink = network === false ? undefined : await network(userNamespace, context)
   const listeners = new Map<string, (text: string) => void>()
-  const calls = openChild<TreeCalls>(siblingModule('_tree-child', import.meta.url), {
+  const child = openChild<TreeCalls>(siblingModule('_tree-child', import.meta.url), {
     title,
-    launcher: [...launcher, ...NAMESPACES],
+    launcher: [...(uplink?.launcher ?? userNamespace), ...launcher, ...NAMESPACES],
     onEvent: (event, data) => {
       if (event === 'unmountable')
         context.log.info('sandbox.unmountable', data as Record<string, unknown>)
@@ -190,7 +205,12 @@ function openTreeChild(title: string, launcher: readonly string[], context: Cont
       listeners.get(id)?.(text)
     },
   })
-  const onAbort = () => void calls.close()
+  const close = async () => {
+    await child.close()
+    await uplink?.[Symbol.asyncDispose]()
+  }
+  const calls = { ...child, close }
+  const onAbort = () => void close()
   context.signal.addEventListener('abort', onAbort, { once: true })
   const driver = (name: string, rootFileSystem: string | undefined): RemoteDriver => ({
     name,

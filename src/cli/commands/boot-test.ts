@@ -1,5 +1,7 @@
 import { basename } from 'node:path'
 import { Option } from 'commander'
+import { proxiesFromEnvironment } from '../../app/config.ts'
+import { guestUplink } from '../../app/guest-uplink.ts'
 import { EXIT, Failure } from '../../base/failure.ts'
 import { parseDuration, parseSize } from '../../base/units.ts'
 import type { GuestConnection } from '../../machines/boot-report.ts'
@@ -51,7 +53,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
     .option('--timeout <time>', 'for the whole boot (default: 3m, or 15m if emulated)')
     .option('--memory <size>', 'memory of the guest', '1GiB')
     .option('--cpus <count>', 'processors of the guest', '2')
-    .option('--network', 'let the guest reach what this host reaches')
+    .option('--network', 'let the guest reach the network (see guest_network)')
     .option(
       '--screenshot <file>',
       'where the screen goes, as a PNG, if it does not boot (default: IMAGE.boot.png here)',
@@ -66,7 +68,8 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
         : await readRecipeInput(flags.recipe, command)
     const reports: Report[] = []
     const { runBootTest } = await import('../../machines/boot-test.ts')
-    const { temp_dir: tempDir, cache_dir: cacheDir, accelerator } = cli.configuration.config
+    const { config } = cli.configuration
+    const { temp_dir: tempDir, cache_dir: cacheDir, accelerator } = config
     const boot = await runBootTest(
       {
         image,
@@ -76,7 +79,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
         timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout),
         memory: parseSize(flags.memory),
         cpus: parseCpus(flags.cpus),
-        openNetwork: flags.network,
+        uplink: flags.network ? guestUplink(config, proxiesFromEnvironment()) : undefined,
         screenshot: flags.screenshot ?? `${basename(image)}.boot.png`,
         tempDir,
         cacheDir,
@@ -99,7 +102,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
 
 /** Checks the running guest against the recipe, over SSH as any host. */
 async function checkGuest(
-  { host, port, user, keyFile, knownHosts }: GuestConnection,
+  { host, port, user, keyFile, knownHosts, launcher }: GuestConnection,
   recipe: Recipe,
   values: ReadonlyMap<string, string>,
   cli: Cli,
@@ -116,6 +119,7 @@ async function checkGuest(
       configFile: 'none',
       identityFile: keyFile,
       knownHostsFile: knownHosts,
+      launcher,
     },
     cli.context,
   )

@@ -1,4 +1,5 @@
 import { proxiesFromEnvironment } from '../../app/config.ts'
+import { guestUplink } from '../../app/guest-uplink.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../base/units.ts'
 import type { BuiltImage } from '../../factory/bootstrap/run-build.ts'
 import { resolveArguments } from '../../recipes/argument-values.ts'
@@ -45,6 +46,7 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
     }
     const { runBuild } = await import('../../factory/bootstrap/run-build.ts')
     const { config } = cli.configuration
+    const proxies = proxiesFromEnvironment()
     const { report, image } = await runBuild(
       recipe,
       {
@@ -55,7 +57,8 @@ export const define: CommandModule['define'] = async (command, argv, openCli) =>
           flags.stepTimeout === undefined
             ? config.command_timeout_s * 1000
             : parseDuration(flags.stepTimeout),
-        proxies: proxiesFromEnvironment(),
+        proxies,
+        uplink: guestUplink(config, proxies),
         version: await readVersion(),
       },
       cli.context,

@@ -31,10 +31,11 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
 }
 
 async function examine(cli: Cli): Promise<Finding[]> {
-  const [appliance, sandbox, namespaces, machines, firmware] = await Promise.all([
+  const [appliance, sandbox, namespaces, network, machines, firmware] = await Promise.all([
     examineAppliance(),
     examineSandbox(),
     examineNamespaces(),
+    examineNetwork(cli),
     examineMachines(cli),
     examineFirmware(),
   ])
@@ -52,6 +53,7 @@ async function examine(cli: Cli): Promise<Finding[]> {
       'qemu-img': 'qemu-utils',
     }),
     namespaces,
+    network,
     machines,
     firmware,
     examinePrograms('export images for containers', {
@@ -125,6 +127,22 @@ async function examineNamespaces(): Promise<Finding> {
     ok: false,
     detail: result.stderr.toString().trim().split('\n')[0] ?? 'refused',
     fix: 'apt-get install uidmap, and give the user a range in /etc/subuid and /etc/subgid (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER)',
+  }
+}
+
+/** Guests work without it, and then reach what this host reaches. */
+async function examineNetwork(cli: Cli): Promise<Finding> {
+  const ability = 'keep guests from this host’s network'
+  if (cli.configuration.config.guest_network === 'host')
+    return { ability, ok: true, detail: 'not wanted: guest_network is host' }
+  const { findFenceTrouble } = await import('../../remotes/fenced-uplink.ts')
+  const trouble = await findFenceTrouble([], cli.context).catch(messageOf)
+  if (trouble === undefined) return { ability, ok: true, detail: 'slirp4netns, network namespaces' }
+  return {
+    ability,
+    ok: false,
+    detail: trouble,
+    fix: 'apt-get install --no-install-recommends slirp4netns iproute2, and let the user make namespaces and open /dev/net/tun',
   }
 }
 

@@ -49,6 +49,7 @@ async function fit(
       workDir: job.workDir,
       cacheDir: parts.cacheDirectory,
       webRules: job.reach.web,
+      uplink: job.reach.uplink,
       onReport: async (report) =>
         await job.keepDocument('report', `${JSON.stringify(report, undefined, 2)}\n`),
     },

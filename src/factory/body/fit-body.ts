@@ -9,6 +9,7 @@ import type { Recipe } from '../../recipes/recipe.ts'
 import type { Report } from '../../recipes/report.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Remote } from '../../remotes/remote.ts'
+import type { OpenUplink } from '../../remotes/uplink.ts'
 import { demandOk } from '../demand-ok.ts'
 import type { BodyParts } from './body.ts'
 import { copyBody } from './copy-body.ts'
@@ -33,6 +34,8 @@ export interface FitOrder {
   readonly cacheDir: string
   /** Where this host asks for what the recipe names by `url`. */
   readonly webRules: WebRules
+  /** How commands in the image get to the network. */
+  readonly uplink: OpenUplink
   /** Told what the recipe did, of one that failed too. */
   readonly onReport?: ((report: Report) => Promise<void> | void) | undefined
 }
@@ -77,7 +80,7 @@ export async function fitBody(
       inPlace: true,
       via: 'auto',
       trusted: order.trusted,
-      network: true,
+      network: order.uplink,
       values: order.values,
       cacheDir,
       webRules: order.webRules,

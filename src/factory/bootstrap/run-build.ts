@@ -20,6 +20,7 @@ import { makeNoSyncLauncher } from '../../remotes/no-sync.ts'
 import { openRemote } from '../../remotes/open-remote.ts'
 import type { Remote, RemoteDriver } from '../../remotes/remote.ts'
 import { openTree } from '../../remotes/sandbox.ts'
+import type { OpenUplink } from '../../remotes/uplink.ts'
 import { findUserNamespace } from '../../remotes/user-namespace.ts'
 import { type BootFiles, makeBootLoader } from './boot-loader.ts'
 import { bootstrap } from './bootstrap.ts'
@@ -45,6 +46,8 @@ export interface BuildOptions {
   cacheDir: string
   /** Where this host asks for what steps name by `url`. Default: anywhere. */
   webRules?: WebRules
+  /** How commands of the recipe get to the network. What makes the base is of the mirrors, and uses this host's own. */
+  uplink: OpenUplink
   /** How long one command of a step may take. */
   commandTimeoutMs?: number
   /** Proxies of the caller: `http_proxy`, `no_proxy` and so on. */
@@ -82,9 +85,9 @@ interface Job {
   tree: string
   scratch: string
   image: string
-  /** Words that make the caller root of the tree; with `swift` also nothing waits for the disk. */
+  /** Words that make the caller root of the tree; with `noSync` after them nothing waits for the disk. */
   namespace: readonly string[]
-  swift: readonly string[]
+  noSync: readonly string[]
   clock: PhaseClock
   context: Context
 }
@@ -122,7 +125,7 @@ export async function runBuild(
     scratch,
     image: join(place.path, 'image'),
     namespace,
-    swift: [...namespace, ...(await makeNoSyncLauncher(scratch))],
+    noSync: await makeNoSyncLauncher(scratch),
     clock: new PhaseClock(context, options.runPhase),
     context,
   }
@@ -170,7 +173,7 @@ async function makeOs(job: Job): Promise<BuiltOs> {
         root: job.tree,
         scratch: job.scratch,
         cacheDir: options.cacheDir,
-        launcher: job.swift,
+        launcher: [...job.namespace, ...job.noSync],
         identity: plan.identity,
         fileSystem: plan.fileSystem,
         proxies: options.proxies ?? {},
@@ -185,11 +188,11 @@ async function furnish(
   job: Job,
   os: BuiltOs,
 ): Promise<{ report: Report; furnished: Furnished | undefined }> {
-  const { recipe, plan, options, clock, context } = job
+  const { recipe, plan, options, clock, context, namespace, noSync: launcher } = job
   const scratch = join(job.scratch, 'sandbox')
   await mkdir(scratch)
   const driver = await openTree(
-    { root: job.tree, network: true, scratch, launcher: job.swift },
+    { root: job.tree, network: options.uplink, scratch, userNamespace: namespace, launcher },
     context,
   )
   const environment = {

@@ -13,7 +13,7 @@ const KEYRINGS = ['/usr/share/keyrings/', '/etc/apt/keyrings/', '/etc/apt/truste
  */
 export async function checkSources(
   { mirror, security_mirror: securityMirror, keyring }: Partial<BaseKey> = {},
-  { web, files }: Reach,
+  { web, files }: Pick<Reach, 'web' | 'files'>,
 ): Promise<void> {
   if (files) return
   for (const address of [mirror, securityMirror]) {

@@ -64,6 +64,7 @@ async function build(job: Job<BootstrapOptions>, host: BootstrapHost): Promise<B
       values,
       cacheDir,
       webRules: reach.web,
+      uplink: reach.uplink,
       ...host,
       ...(options.step_timeout !== undefined && { commandTimeoutMs: options.step_timeout * 1000 }),
       runPhase: phasesOf(job, stopping),

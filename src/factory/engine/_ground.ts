@@ -38,9 +38,12 @@ export function subjectOf(imageId: string): string {
   return `factory/${imageId}`
 }
 
-/** What the host reads for whoever ordered an image, whichever process makes it. */
+/**
+ * What the host reads for whoever ordered an image, whichever process makes it. Guests of its owner are made of what
+ * strangers wrote, as all others, and reach no more.
+ */
 export function reachOf({ reach }: Ground, { by_owner: byOwner }: ImageRow): Reach {
-  return byOwner === 1 ? OWNERS_REACH : reach
+  return byOwner === 1 ? { ...OWNERS_REACH, uplink: reach.uplink } : reach
 }
 
 /** The task that makes an image. */

@@ -50,10 +50,11 @@ export async function buildByInstaller(job: Job<InstallerOptions>): Promise<Buil
 
 /** The machine that has the disk; installer and installed system run on the same. */
 async function toMachine(
-  { workDir }: Job<InstallerOptions>,
-  { firmware, memory, cpus, network, nic, bus }: Installation,
+  { workDir, reach }: Job<InstallerOptions>,
+  { firmware, memory, cpus, nic, bus, ...plan }: Installation,
   accelerator: Accelerator,
 ): Promise<MachineOptions & { readonly target: NonNullable<MachineOptions['target']> }> {
+  const network = plan.network === 'isolated' ? plan.network : reach.uplink
   const machine = { accelerator, memory, cpus, network, nic, tempDir: workDir }
   const target = { path: join(workDir, 'disk.raw'), bus }
   if (firmware === 'bios') return { ...machine, target, firmware }

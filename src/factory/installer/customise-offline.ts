@@ -59,7 +59,7 @@ export async function customiseOffline(
       inPlace: true,
       via: 'auto',
       trusted: options.trusted ?? false,
-      network: options.network !== 'isolated',
+      network: options.network !== 'isolated' && job.reach.uplink,
       values: new Map(Object.entries(options.arguments ?? {})),
       cacheDir,
       webRules: job.reach.web,

@@ -146,6 +146,7 @@ export async function customiseOnline(
       ...order.key,
       host: '127.0.0.1',
       port: machine.sshPort ?? 0,
+      launcher: machine.launcher,
       user: 'root',
       from: order.from,
       to: order.to,

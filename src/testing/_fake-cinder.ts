@@ -6,6 +6,7 @@ import {
   type FakeState,
   type FakeVolume,
   jsonIn,
+  pageOf,
   Refusal,
   type Route,
 } from './_fake-openstack-state.ts'
@@ -18,11 +19,11 @@ export function cinderRoutes(state: FakeState): Route[] {
     {
       method: 'GET',
       path: at('volumes/detail'),
-      answer: ({ query }) => {
+      answer: (asked) => {
         const all = [...volumes.values()].filter(({ name }) =>
-          [null, name].includes(query.get('name')),
+          [null, name].includes(asked.query.get('name')),
         )
-        return { status: 200, json: { volumes: all } }
+        return pageOf(state, asked, 'volumes', all)
       },
     },
     {
@@ -67,7 +68,9 @@ export function cinderRoutes(state: FakeState): Route[] {
       method: 'POST',
       path: at('volumes/([^/]+)/action'),
       answer: (asked, [id]) => {
-        volume(id)
+        // As `enable_force_upload` is by default: what a server has is not read.
+        if (volume(id).status !== 'available')
+          throw new Refusal(400, `Invalid volume: Volume ${String(id)} status must be available`)
         const keys = ['image_name', 'disk_format', 'container_format', 'force']
         const { image_name: name } = jsonIn(asked, 'os-volume_upload_image', keys)
         const imageId = addSnapshot(state, String(name), {})

@@ -1,6 +1,13 @@
 /** The small network service. Source: the Networking API v2.0 reference. */
 import { randomUUID } from 'node:crypto'
-import { demand, type FakeState, jsonIn, Refusal, type Route } from './_fake-openstack-state.ts'
+import {
+  demand,
+  type FakeState,
+  jsonIn,
+  pageOf,
+  Refusal,
+  type Route,
+} from './_fake-openstack-state.ts'
 
 function at(path: string): RegExp {
   return new RegExp(`^/network/v2\\.0/${path}$`)
@@ -11,12 +18,13 @@ export function neutronRoutes(state: FakeState): Route[] {
   const list = (path: string, key: string, all: () => readonly object[]): Route => ({
     method: 'GET',
     path: at(path),
-    answer: ({ query }) => {
+    answer: (asked) => {
       const fits = (one: object) => {
         const fields = { ...one } as Readonly<Record<string, unknown>>
-        return [...query].every(([name, value]) => fields[name] === value)
+        const wanted = [...asked.query].filter(([name]) => name !== 'marker')
+        return wanted.every(([name, value]) => fields[name] === value)
       }
-      return { status: 200, json: { [key]: all().filter(fits) } }
+      return pageOf(state, asked, key, all().filter(fits))
     },
   })
   const remove = (path: string, all: Map<string, unknown>, check = (_id: string) => {}): Route => ({

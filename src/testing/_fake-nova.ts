@@ -7,6 +7,7 @@ import {
   type FakeServer,
   type FakeState,
   jsonIn,
+  pageOf,
   Refusal,
   type Replied,
   type Route,
@@ -47,10 +48,11 @@ export function novaRoutes(state: FakeState): Route[] {
     {
       method: 'GET',
       path: at('/servers/detail'),
-      answer: ({ query }) => {
-        const name = new RegExp(query.get('name') ?? '')
+      answer: (asked) => {
+        const name = new RegExp(asked.query.get('name') ?? '')
         const found = [...servers.values()].filter((one) => name.test(one.name))
-        return { status: 200, json: { servers: found.map((one) => wire(state, one)) } }
+        const wires = found.map((one) => wire(state, one))
+        return pageOf(state, asked, 'servers', wires)
       },
     },
     { method: 'POST', path: at('/servers'), answer: (asked) => create(state, asked) },
@@ -91,10 +93,10 @@ export function novaRoutes(state: FakeState): Route[] {
     {
       method: 'GET',
       path: at('/os-keypairs'),
-      answer: () => ({
-        status: 200,
-        json: { keypairs: [...keypairs].map(([name]) => ({ keypair: { name } })) },
-      }),
+      answer: (asked) => {
+        const wires = [...keypairs].map(([name]) => ({ keypair: { name } }))
+        return pageOf(state, asked, 'keypairs', wires)
+      },
     },
     {
       method: 'POST',
@@ -130,7 +132,7 @@ export function novaRoutes(state: FakeState): Route[] {
     {
       method: 'GET',
       path: at('/flavors/detail'),
-      answer: () => ({ status: 200, json: { flavors: state.flavors } }),
+      answer: (asked) => pageOf(state, asked, 'flavors', state.flavors),
     },
     {
       method: 'GET',

@@ -124,6 +124,8 @@ export interface FakeState {
   /** What becomes of images that are made of servers. Default active. */
   snapshotStatus: string
   readonly importMethods: string[]
+  /** How much of a list is told at a time. Default: all. */
+  pageSize: number
   leftovers(): string[]
 }
 
@@ -154,6 +156,7 @@ export function newState(project: string, microversion: string): FakeState {
     diagnostics: undefined,
     snapshotStatus: 'active',
     importMethods: ['glance-direct'],
+    pageSize: Infinity,
     leftovers: () => [
       ...[...state.servers.values()].map(({ name }) => `server ${name}`),
       ...[...state.keypairs.keys()].map((name) => `keypair ${name}`),
@@ -185,6 +188,26 @@ export function jsonIn(
   if (unknown.length > 0)
     throw new Refusal(400, `Additional properties are not allowed (${unknown.join(', ')})`)
   return inner as Record<string, unknown>
+}
+
+/** A page of a list, with a link to the next one; who asks for it has to ask for the same again. */
+export function pageOf(
+  { pageSize }: FakeState,
+  { path, query }: Asked,
+  key: string,
+  all: readonly object[],
+): Replied {
+  const from = Number(query.get('marker') ?? 0)
+  const next = new URLSearchParams(query)
+  next.set('marker', String(from + pageSize))
+  const link = { rel: 'next', href: `http://behind.a.proxy${path}?${next.toString()}` }
+  return {
+    status: 200,
+    json: {
+      [key]: all.slice(from, from + pageSize),
+      ...(from + pageSize < all.length && { [`${key}_links`]: [link] }),
+    },
+  }
 }
 
 /** What must be there. */

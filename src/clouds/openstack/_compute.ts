@@ -2,6 +2,7 @@
 import { Failure, isFailure } from '../../base/failure.ts'
 import { ask, askOnceOnly, askToDelete, type Asking, type Question } from './_ask.ts'
 import { asWire, listOf, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
+import { askPages } from './_pages.ts'
 import { toLine } from '../refusal-text.ts'
 import type {
   ComputeService,
@@ -28,11 +29,13 @@ export function openCompute(
   const askNova = async (question: Question) =>
     await ask(asking, { ...question, headers: await headers() })
 
+  const listNova = async (path: string, key: string, query: Question['query'] = {}) =>
+    await askPages(asking, { path, query, headers: await headers() }, key)
+
   const listServers = async (namePrefix: string): Promise<Server[]> => {
     // A regular expression of the database; the names are compared here as well.
-    const query = { name: `^${namePrefix}`, limit: '1000' }
-    const { json } = await askNova({ path: '/servers/detail', query })
-    return listOf(asWire(json, 'servers')['servers'], 'servers')
+    const query = { name: `^${namePrefix}` }
+    return (await listNova('/servers/detail', 'servers', query))
       .map(toServer)
       .filter(({ name }) => name.startsWith(namePrefix))
   }
@@ -108,18 +111,13 @@ export function openCompute(
         if (there.trim() !== publicKey.trim()) throw error
       }
     },
-    listKeypairs: async () => {
-      const { json } = await askNova({ path: '/os-keypairs' })
-      return listOf(asWire(json, 'keys')['keypairs'], 'keys').map((one) =>
+    listKeypairs: async () =>
+      (await listNova('/os-keypairs', 'keypairs')).map((one) =>
         textOf(asWire(one['keypair'], 'key'), 'name'),
-      )
-    },
+      ),
     deleteKeypair: async (name) =>
       await askToDelete(asking, `/os-keypairs/${encodeURIComponent(name)}`, await headers()),
-    listFlavors: async () => {
-      const { json } = await askNova({ path: '/flavors/detail' })
-      return listOf(asWire(json, 'flavors')['flavors'], 'flavors').map(toFlavor)
-    },
+    listFlavors: async () => (await listNova('/flavors/detail', 'flavors')).map(toFlavor),
     listZones: async () => {
       const { json } = await askNova({ path: '/os-availability-zone' })
       return listOf(asWire(json, 'zones')['availabilityZoneInfo'], 'zones')

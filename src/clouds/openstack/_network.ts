@@ -2,6 +2,7 @@
 import { isFailure } from '../../base/failure.ts'
 import { ask, askOnceOnly, askToDelete, type Asking } from './_ask.ts'
 import { asWire, listOf, textOf, textOr, type Wire } from './_fields.ts'
+import { askPages } from './_pages.ts'
 import type { FloatingIp, Network, NetworkService, Port, SecurityGroup } from './network.ts'
 
 type Query = Readonly<Record<string, string | undefined>>
@@ -9,7 +10,7 @@ type Query = Readonly<Record<string, string | undefined>>
 export function openNetwork(asking: Asking): NetworkService {
   const list = async (kind: string, query: Query = {}): Promise<readonly Wire[]> => {
     const path = `/v2.0/${kind.replaceAll('_', '-')}`
-    return listOf(asWire((await ask(asking, { path, query })).json, kind)[kind], kind)
+    return await askPages(asking, { path, query }, kind)
   }
   const post = async (kind: string, fields: object): Promise<Wire> => {
     const path = `/v2.0/${kind.replaceAll('_', '-')}s`

@@ -1,12 +1,13 @@
 /** Cinder's wire. Source: the Block Storage API v3 reference. */
 import { ask, askOnceOnly, askToDelete, type Asking } from './_ask.ts'
 import { asWire, listOf, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
+import { askPages } from './_pages.ts'
 import type { NewVolume, Volume, VolumeService } from './volume.ts'
 
 export function openVolume(asking: Asking): VolumeService {
   const list = async (name?: string): Promise<Volume[]> => {
-    const { json } = await ask(asking, { path: '/volumes/detail', query: { name } })
-    return listOf(asWire(json, 'volumes')['volumes'], 'volumes').map(toVolume)
+    const question = { path: '/volumes/detail', query: { name } }
+    return (await askPages(asking, question, 'volumes')).map(toVolume)
   }
   const create = async (given: NewVolume): Promise<Volume> => {
     const volume = {
@@ -39,7 +40,6 @@ export function openVolume(asking: Asking): VolumeService {
         image_name: imageName,
         disk_format: diskFormat,
         container_format: 'bare',
-        force: true,
       }
       const action = { 'os-volume_upload_image': upload }
       const { json } = await ask(asking, { method: 'POST', path: `${at(id)}/action`, json: action })

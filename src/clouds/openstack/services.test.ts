@@ -194,6 +194,23 @@ suite('the compute service', () => {
   })
 })
 
+test('lists that come in pages are read to their end', async () => {
+  const many = await openFakeOpenStack({ volumes: true })
+  await using _ = many
+  await using paged = openOpenStack({ cloud: many.cloud }, makeContext())
+  const names = ['one', 'two', 'three']
+  for (const name of names) {
+    await paged.compute.createKeypair(name, 'ssh-ed25519 AAAAx')
+    await paged.volume.create({ name, sizeGiB: 1, metadata: {} })
+    await paged.network.createSecurityGroup(name, 'ingot_build=5')
+  }
+  many.state.pageSize = 1
+  assert.deepEqual(await paged.compute.listKeypairs(), names)
+  assert.equal((await paged.compute.listFlavors()).length, 2)
+  assert.equal((await paged.volume.list()).length, 3)
+  assert.equal((await paged.network.listSecurityGroups()).length, 4)
+})
+
 suite('the other services', () => {
   test('of networks let SSH in once, give floating addresses, and forget', async () => {
     const { network } = cloud

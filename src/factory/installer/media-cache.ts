@@ -32,6 +32,8 @@ export interface MediaScene extends MediumTuning {
   tell(what: string): void
 }
 
+type Asking = Pick<MediaScene, 'context' | keyof MediumTuning>
+
 /** What an address stood for. */
 interface Entry {
   readonly url: string
@@ -71,7 +73,7 @@ export async function fetchMedium(order: MediumOrder, scene: MediaScene): Promis
 }
 
 /** A small file at an address, as text. Fails with DOWNLOAD_FAILED, INTERRUPTED. */
-async function readText(url: string, scene: MediaScene): Promise<string> {
+async function readText(url: string, scene: Asking): Promise<string> {
   const { stream } = await openMedium(url, scene, scene.context)
   const chunks: Uint8Array[] = []
   let size = 0
@@ -83,7 +85,8 @@ async function readText(url: string, scene: MediaScene): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-async function readChecksum(order: MediumOrder, scene: MediaScene): Promise<string | undefined> {
+/** The digest that the file of checksums has of it. Fails with DOWNLOAD_FAILED, DIGEST_MISMATCH, INTERRUPTED. */
+export async function readChecksum(order: MediumOrder, scene: Asking): Promise<string | undefined> {
   const { checksum, url } = order
   if (checksum === undefined) return undefined
   const name = basename(new URL(url).pathname)

@@ -77,5 +77,7 @@ async function findIds(services: OpenStackServices, thing: Thing): Promise<reado
   if (kind === 'floating-ip') return (await network.listFloatingIps(mark)).map(({ id }) => id)
   if (kind === 'security-group') return named(await network.listSecurityGroups())
   if (kind === 'volume') return named(await volume.list(name))
-  return (await image.list({ properties: { [MARK]: imageId } })).map(({ id }) => id)
+  // One that a volume was read into has its name before it has its mark.
+  const marked = await image.list({ properties: { [MARK]: imageId } })
+  return [...new Set([...marked.map(({ id }) => id), ...named(await image.list({ name }))])]
 }

@@ -74,9 +74,10 @@ export class Belongings {
     }
   }
 
-  /** Everything, in the order in which a cloud lets go of things. */
-  async removeAll(): Promise<void> {
-    for (const owned of inOrder(this.#owned, ({ thing }) => thing)) await this.#remove(owned)
+  /** Everything, in the order in which a cloud lets go of things; but what has the id of `but`. */
+  async removeAll(but?: string): Promise<void> {
+    for (const owned of inOrder(this.#owned, ({ thing }) => thing))
+      if (but === undefined || owned.thing.id !== but) await this.#remove(owned)
   }
 
   async #remove(owned: Owned): Promise<void> {

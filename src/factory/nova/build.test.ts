@@ -178,6 +178,14 @@ describe('a build on a cloud', { skip }, () => {
     assert.deepEqual(fake.leftovers(), ['keypair mine'])
   })
 
+  it('leaves no image when it fails at its very end', async () => {
+    const { fake, run, written, builder, clearContext } = await start({ result: 'cloud' })
+    fake.fail({ on: /^DELETE .*\/ports\//, status: 403 })
+    await assert.rejects(run(), failsWith('CLOUD_DENIED'))
+    assert.deepEqual(await builder.clear?.(written.held, clearContext()), [])
+    assert.deepEqual([fake.leftovers(), fake.state.images.size], [['keypair mine'], 1])
+  })
+
   it('that is cancelled stops at once, and is cleared away', async () => {
     const stop = new AbortController()
     const template = recipe('echo begun; sleep 6000017')

@@ -8,6 +8,7 @@ import { messageOf } from '../../base/failure.ts'
 import { runTool } from '../../base/process.ts'
 import type { CloudImage } from '../../clouds/openstack/image.ts'
 import { customiseOverSsh, type Customised } from '../customise.ts'
+import type { JsonObject } from '../factory-image.ts'
 import { toIcicle } from '../icicle.ts'
 import type { BuiltImage, Job } from '../os-builder.ts'
 import type { Belonging } from './belongings.ts'
@@ -17,7 +18,7 @@ import { hostKeysOn } from './console-keys.ts'
 import { installSystem, makeVolume } from './install.ts'
 import type { NovaOptions } from './nova-options.ts'
 import type { Scene } from './scene.ts'
-import { dressImage, fetchImage, publishImage, snapshotServer, snapshotVolume } from './snapshot.ts'
+import { dressImage, fetchImage, publishImage, snapshotDisk } from './snapshot.ts'
 import { waitForStatus } from './watch-server.ts'
 
 const START_MS = 30 * 60_000
@@ -52,11 +53,14 @@ export async function buildOnCloud(scene: Scene): Promise<BuiltImage> {
   })
   const documents = documentsOf(job, customised)
   const { made, image } = await takeImage(scene, guest, customised)
-  const built = await bringHome(scene, made, image)
+  const body = await bringHome(scene, image)
+  const isKept = scene.options.result !== 'store'
   await job.phase({ name: 'clearing up', from: 96, to: 99 }, async () => {
-    await belongings.removeAll()
+    await belongings.removeAll(isKept ? made.id : undefined)
   })
-  return { ...built, documents }
+  // The last of all: from then on nobody clears it away.
+  const properties = isKept ? await leaveImage(scene, made) : undefined
+  return { ...(body && { body }), ...(properties && { properties }), documents }
 }
 
 async function startGuest(
@@ -180,38 +184,29 @@ async function takeImage(
   return await job.phase(
     { name: 'making the image', from: 78, to: 85, timeoutMs: SNAPSHOT_MS },
     async ({ signal }) => {
-      const made =
-        guest.volumeId === undefined
-          ? await snapshotServer(scene, guest.id, 'image', signal)
-          : await snapshotVolume(scene, guest.volumeId, 'image', signal)
-      await guest.remove()
+      const made = await snapshotDisk(scene, guest, 'image', signal)
       return { made, image: await dressImage(scene, made.id, facts) }
     },
   )
 }
 
-/** Brings the image to where it is wanted. */
-async function bringHome(scene: Scene, made: Belonging, image: CloudImage): Promise<BuiltImage> {
+/** Fetches the image, if it is wanted here. */
+async function bringHome(scene: Scene, image: CloudImage): Promise<BuiltImage['body']> {
+  const { job, options } = scene
+  if (options.result === 'cloud') return undefined
+  return await job.phase(
+    { name: 'fetching the image', from: 85, to: 95, timeoutMs: SNAPSHOT_MS },
+    async (phase) => await fetchImage(scene, image, phase),
+  )
+}
+
+/** Leaves the image in the cloud; where it is. */
+async function leaveImage(scene: Scene, made: Belonging): Promise<JsonObject> {
   const { job, options, services } = scene
-  const result = options.result ?? 'both'
-  const body =
-    result === 'cloud'
-      ? undefined
-      : await job.phase(
-          { name: 'fetching the image', from: 85, to: 95, timeoutMs: SNAPSHOT_MS },
-          async (phase) => await fetchImage(scene, image, phase),
-        )
-  if (result === 'store') {
-    await made.remove()
-    return { ...(body && { body }) }
-  }
   await publishImage(scene, made)
   job.log.event(`image ${made.id} stays in ${services.name}`)
-  return {
-    ...(body && { body }),
-    // The name under which Image Factory's Nova plugin keeps it.
-    properties: { 'x-image-properties-glance_id': made.id, cloud: options.cloud ?? '' },
-  }
+  // The name under which Image Factory's Nova plugin keeps it.
+  return { 'x-image-properties-glance_id': made.id, cloud: options.cloud ?? '' }
 }
 
 function documentsOf(

@@ -5,6 +5,7 @@ import type { Flavor } from '../../clouds/openstack/compute.ts'
 import type { CloudImage } from '../../clouds/openstack/image.ts'
 import type { Network } from '../../clouds/openstack/network.ts'
 import type { OpenStackServices } from '../../clouds/openstack/openstack.ts'
+import type { MediumOrder } from '../installer/media-cache.ts'
 import type { OsName, Template } from '../template.ts'
 import type { NovaOptions } from './nova-options.ts'
 
@@ -16,7 +17,11 @@ export type Origin =
   | { readonly kind: 'installer'; readonly image: CloudImage }
   | { readonly kind: 'iso'; readonly image: CloudImage }
   /** An ISO that is not in the cloud yet. */
-  | { readonly kind: 'iso-url'; readonly url: string }
+  | {
+      readonly kind: 'iso-url'
+      readonly url: string
+      readonly checksum: MediumOrder['checksum']
+    }
 
 export interface Choice {
   readonly origin: Origin
@@ -83,7 +88,10 @@ async function chooseOrigin(
   if (installer_image !== undefined)
     return { kind: 'installer', image: await images.find(installer_image) }
   if (installer_iso !== undefined) return { kind: 'iso', image: await images.find(installer_iso) }
-  if (install?.source.type === 'iso') return { kind: 'iso-url', url: install.source.url }
+  if (install?.source.type === 'iso') {
+    const { url, checksum } = install.source
+    return { kind: 'iso-url', url, checksum }
+  }
   throw new Failure('REQUEST_INVALID', 'nothing says what to begin with: see source_image')
 }
 

@@ -30,7 +30,7 @@ export async function findCloudLeftovers(
   for (const { id, name, metadata } of hasVolumes ? await volume.list() : [])
     if (MARK in metadata) add('volume', id, name, metadata[MARK])
   for (const { id, name, properties } of await image.list({ owner }))
-    if (MARK in properties) add('image', id, name ?? '', properties[MARK])
+    if (MARK in properties || NAMED.test(name ?? '')) add('image', id, name ?? '', properties[MARK])
   return found
 }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { after, suite, test } from 'node:test'
 import { type FailureCode, isFailure } from '../../base/failure.ts'
+import { addSnapshot } from '../../testing/_fake-glance.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import type { FakeOpenStack } from '../../testing/fake-openstack.ts'
 import { openNovaScene } from '../../testing/nova-scene.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { templateOf } from '../../testing/template-of.ts'
+import { openWebServer } from '../../testing/web-server.ts'
 import { type TestBuild, buildJob } from '../../testing/build-job.ts'
 import type { NovaOptions } from './nova-options.ts'
 
@@ -212,6 +215,21 @@ suite('what a build has in a cloud', () => {
     assert.deepEqual(fake.leftovers(), ['keypair ingot-of-mine'])
   })
 
+  test('is found by its name when a volume was read into it, and it has no mark yet', async () => {
+    const { fake, builder, clearContext, job } = await start({})
+    const imageId = job.image.id
+    const name = `ingot-${imageId}-1-image`
+    const id = addSnapshot(fake.state, name, {})
+    const found = (await builder.discover?.(clearContext())) ?? []
+    assert.deepEqual(
+      found.map(({ thing }) => thing),
+      [{ kind: 'image', cloud: null, imageId, name, id }],
+    )
+    const noted = { kind: 'image', cloud: null, imageId, name }
+    assert.deepEqual(await builder.clear?.([noted], clearContext()), [])
+    assert.ok(!fake.state.images.has(id))
+  })
+
   test('that cannot be removed is told of, and stays noted; the rest goes', async () => {
     const { fake, builder, run, written, clearContext } = await start({})
     fake.state.becomes = { guest: { status: 'ERROR' } }
@@ -222,6 +240,43 @@ suite('what a build has in a cloud', () => {
     assert.match(JSON.stringify(left), /^\["nonsense",\{"kind":"keypair"[^}]*\}\]$/)
     assert.match(context.told.join('\n'), /left in the cloud: keypair/)
     assert.equal(fake.leftovers().length, 1)
+  })
+})
+
+suite('an ISO that a template names', () => {
+  const content = 'an ISO'
+  const sums = (text: string) => `${createHash('sha256').update(text).digest('hex')}  a.iso\n`
+  const pages: Record<string, string> = { '/a.iso': content }
+
+  test('is made an image only if it has the checksum that the template wants', async () => {
+    await using web = await openWebServer({
+      '/a.iso': (_request, response) => void response.end(content),
+      '/sums': (_request, response) => void response.end(pages['/sums']),
+    })
+    const source = {
+      type: 'iso',
+      url: `${web.url}/a.iso`,
+      checksum: { algorithm: 'sha256', url: `${web.url}/sums` },
+      extras: [],
+    } as const
+    const rest = { diskSize: 1, rootPassword: null, productKey: null, kernelParameters: null }
+    const template = templateOf(undefined, { install: { source, ...rest } })
+    for (const [text, code] of [
+      [content, 'CLOUD_FAILED'],
+      ['another', 'DIGEST_MISMATCH'],
+    ] as const) {
+      pages['/sums'] = sums(text)
+      await using scene = await openNovaScene({ volumes: true })
+      scene.fake.state.importMethods.push('web-download')
+      scene.fake.state.becomes = { install: { status: 'ERROR' } }
+      const { job } = buildJob<NovaOptions>({ options: {}, workDir: at('iso'), template })
+      await assert.rejects(scene.builder.build(job), failsWith(code))
+      const { state } = scene.fake
+      const brought = [...state.images.values()].find(
+        ({ fields }) => fields['disk_format'] === 'iso',
+      )
+      assert.equal(brought?.status, code === 'CLOUD_FAILED' ? 'active' : 'queued')
+    }
   })
 })
 

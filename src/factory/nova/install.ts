@@ -1,14 +1,17 @@
 /** An installer in a cloud: started, watched until it powers off, and its disk made the image that is booted next. */
+import { createHash } from 'node:crypto'
 import { Failure } from '../../base/failure.ts'
 import { fetchStream } from '../../bytes/fetch-stream.ts'
+import { readChecksum } from '../installer/media-cache.ts'
 import { Watchdog, type WatchLimits } from '../installer/watchdog.ts'
 import type { PhaseScene } from '../os-builder.ts'
 import { pollUntil } from './_poll.ts'
 import type { Belonging } from './belongings.ts'
 import { bootServer, type BootDisk, type Running } from './boot.ts'
+import type { Origin } from './choose.ts'
 import type { Scene } from './scene.ts'
-import { snapshotServer, snapshotVolume } from './snapshot.ts'
-import { checkServer, waitForImage } from './watch-server.ts'
+import { snapshotDisk } from './snapshot.ts'
+import { checkServer, waitForImage, waitForVolume } from './watch-server.ts'
 
 const LOOK_MS = 5000
 const INSTALL_MS = 3 * 3_600_000
@@ -39,11 +42,7 @@ export async function installSystem(scene: Scene): Promise<{ id: string } & Part
   return await job.phase(
     { name: 'keeping what was installed', from: 35, to: 40, timeoutMs: 3_600_000 },
     async ({ signal }) => {
-      const installed =
-        volumeId === undefined
-          ? await snapshotServer(scene, installer.id, 'installed', signal)
-          : await snapshotVolume(scene, volumeId, 'installed', signal)
-      await installer.remove()
+      const installed = await snapshotDisk(scene, { ...installer, volumeId }, 'installed', signal)
       for (const one of around) await one.remove()
       return installed
     },
@@ -62,7 +61,7 @@ async function bringInstaller(scene: Scene, signal: AbortSignal): Promise<Brough
   if (origin.kind === 'installer')
     return { disk: { from: 'image', image: origin.image }, volumeId: undefined, around: [] }
   if (origin.kind === 'image') throw new Error('there is nothing to install')
-  const fetched = origin.kind === 'iso-url' ? await bringIso(scene, origin.url, signal) : undefined
+  const fetched = origin.kind === 'iso-url' ? await bringIso(scene, origin, signal) : undefined
   const isoId = origin.kind === 'iso' ? origin.image.id : (fetched?.id ?? '')
   const { size } = await scene.services.image.get(isoId)
   const isoGiB = Math.max(1, Math.ceil((size ?? 0) / 2 ** 30))
@@ -75,29 +74,55 @@ async function bringInstaller(scene: Scene, signal: AbortSignal): Promise<Brough
   }
 }
 
-/** An ISO from the web, as an image of the cloud: fetched by the cloud where it can, else through us. */
-async function bringIso(scene: Scene, url: string, signal: AbortSignal): Promise<Belonging> {
+/**
+ * An ISO from the web, as an image of the cloud: fetched by the cloud where it can; else, and where the template has a checksum of
+ * it, through us. Fails with DOWNLOAD_FAILED, DIGEST_MISMATCH.
+ */
+async function bringIso(
+  scene: Scene,
+  { url, checksum }: Extract<Origin, { readonly kind: 'iso-url' }>,
+  signal: AbortSignal,
+): Promise<Belonging> {
   const { services, belongings, job } = scene
   const { image: images } = services
+  const context = { ...job.context, signal }
+  const wanted = await readChecksum({ url, checksum }, { reach: job.reach, context })
   const made = await belongings.make(
     'image',
     'iso',
     async (name) =>
       await images.create({ name, diskFormat: 'iso', properties: belongings.metadata }),
   )
-  const methods = await images.importMethods()
+  const methods = checksum === undefined ? await images.importMethods() : []
   if (methods.includes('web-download')) {
     await images.import(made.id, { method: 'web-download', uri: url })
     await waitForImage(services, made.id, signal)
   } else {
-    const stream = fetchStream(url, { rules: job.reach.web }, { ...job.context, signal })
+    const content = fetchStream(url, { rules: job.reach.web }, context)
+    const stream = checksum === undefined ? content : checked(content, checksum.algorithm, wanted)
     await images.upload(made.id, { stream, size: undefined })
   }
   return made
 }
 
+/** The content, which breaks off at its end if it is not what was wanted: then no image is made of it. */
+async function* checked(
+  content: AsyncIterable<Uint8Array>,
+  algorithm: string,
+  wanted: string | undefined,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash(algorithm)
+  for await (const piece of content) {
+    hash.update(piece)
+    yield piece
+  }
+  const found = hash.digest('hex')
+  if (found === wanted) return
+  throw new Failure('DIGEST_MISMATCH', `the ISO: its ${algorithm} is ${found}, wanted ${wanted}`)
+}
+
 export async function makeVolume(
-  { services: { volume }, belongings, options }: Scene,
+  { services, belongings, options }: Scene,
   role: string,
   sizeGiB: number,
   imageId: string | undefined,
@@ -107,7 +132,7 @@ export async function makeVolume(
     'volume',
     role,
     async (name) =>
-      await volume.create({
+      await services.volume.create({
         name,
         sizeGiB,
         metadata: belongings.metadata,
@@ -117,12 +142,7 @@ export async function makeVolume(
         }),
       }),
   )
-  await pollUntil(3000, signal, async () => {
-    const { status, name } = await volume.get(made.id)
-    if (status.startsWith('error'))
-      throw new Failure('CLOUD_FAILED', `volume ${name} could not be made: ${status}`)
-    return status === 'available' ? true : undefined
-  })
+  await waitForVolume(services, made.id, signal)
   return made
 }
 

@@ -12,10 +12,36 @@ import type { Belonging } from './belongings.ts'
 import type { NovaOptions } from './nova-options.ts'
 import type { Scene } from './scene.ts'
 import { MARK } from './thing.ts'
-import { waitForImage } from './watch-server.ts'
+import { waitForImage, waitForVolume } from './watch-server.ts'
 
-/** An image of a server's disk; it is active. */
-export async function snapshotServer(
+/** What has the disk: a server with one of its own, or a volume that a server has. */
+export interface DiskOwner {
+  readonly id: string
+  readonly volumeId: string | undefined
+  /** Removes the server, and what was around it. */
+  remove(): Promise<void>
+}
+
+/**
+ * An image of the disk; it is active, and the server is gone. Of a volume it is made when no server has it any more: others
+ * are not read, unless the cloud's owner has allowed it (Cinder's `enable_force_upload`).
+ */
+export async function snapshotDisk(
+  scene: Scene,
+  { id, volumeId, remove }: DiskOwner,
+  role: string,
+  signal: AbortSignal,
+): Promise<Belonging> {
+  if (volumeId !== undefined) {
+    await remove()
+    return await snapshotVolume(scene, volumeId, role, signal)
+  }
+  const made = await snapshotServer(scene, id, role, signal)
+  await remove()
+  return made
+}
+
+async function snapshotServer(
   { services, belongings }: Scene,
   serverId: string,
   role: string,
@@ -28,13 +54,13 @@ export async function snapshotServer(
   return made
 }
 
-/** An image of a volume; it is active. */
-export async function snapshotVolume(
+async function snapshotVolume(
   { services, belongings }: Scene,
   volumeId: string,
   role: string,
   signal: AbortSignal,
 ): Promise<Belonging> {
+  await waitForVolume(services, volumeId, signal)
   const made = await belongings.make('image', role, async (name) => ({
     id: await services.volume.uploadToImage(volumeId, name, 'qcow2'),
   }))

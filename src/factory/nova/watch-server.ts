@@ -101,6 +101,20 @@ export function checkServer({ status, fault, name }: Server): void {
   )
 }
 
+/** Waits until nobody has a volume, and nothing is done with it. Fails with CLOUD_FAILED when it is broken. */
+export async function waitForVolume(
+  { volume: volumes }: OpenStackServices,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await pollUntil(STATUS_MS, signal, async () => {
+    const { status, name } = await volumes.get(id)
+    if (status.startsWith('error'))
+      throw new Failure('CLOUD_FAILED', `volume ${name} cannot be used: it is ${status}`)
+    return status === 'available' ? true : undefined
+  })
+}
+
 /** Waits until an image is active. Fails with CLOUD_FAILED when it never will be. */
 export async function waitForImage(
   { image: images }: OpenStackServices,

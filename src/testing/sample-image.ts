@@ -1,4 +1,4 @@
-import type { Image } from '../images/image.ts'
+import type { Image, Location } from '../images/image.ts'
 
 /** The record of an image, for tests: queued, empty, of project `p1`, unless `parts` say otherwise. */
 export function sampleImage(parts: Partial<Image> = {}): Image {
@@ -28,4 +28,9 @@ export function sampleImage(parts: Partial<Image> = {}): Image {
     revision: 1,
     ...parts,
   }
+}
+
+/** Where data of an image stands: an object of this key in a store called `file`. */
+export function sampleLocation(id: string, key: string): Location {
+  return { id, store: 'file', key, url: `file://${key}`, metadata: { of: key } }
 }

@@ -1,6 +1,6 @@
 /** Cinder's wire. Source: the Block Storage API v3 reference. */
 import { ask, askOnceOnly, askToDelete, type Asking } from './_ask.ts'
-import { asWire, listOf, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
+import { asWire, numberOr, textOf, textOr, textsOf, type Wire } from './_fields.ts'
 import { askPages } from './_pages.ts'
 import type { NewVolume, Volume, VolumeService } from './volume.ts'
 

@@ -243,9 +243,10 @@ suite('what a build has in a cloud', () => {
   })
 })
 
+const sums = (text: string) => `${createHash('sha256').update(text).digest('hex')}  a.iso\n`
+
 suite('an ISO that a template names', () => {
   const content = 'an ISO'
-  const sums = (text: string) => `${createHash('sha256').update(text).digest('hex')}  a.iso\n`
   const pages: Record<string, string> = { '/a.iso': content }
 
   test('is made an image only if it has the checksum that the template wants', async () => {

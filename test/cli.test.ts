@@ -116,7 +116,8 @@ describe('the command', () => {
   it('answers wrong words with JSON too when asked, and names the help that would have helped', async () => {
     for (const [words, message, fix] of [
       [['pakc'], /unknown command 'pakc'/, 'Did you mean pack?'],
-      [['factory'], /wanted a subcommand of `ingot factory`/, 'See `ingot factory --help`.'],
+      [['view', recipe, '--listen', 'x'], /wanted ADDRESS:PORT/, 'See `ingot view --help`.'],
+      [['factory'], /wanted a subcommand/, 'See `ingot factory --help`.'],
       [['factory', 'base'], /missing required argument/, 'See `ingot factory base --help`.'],
       [['imagefactory', 'base'], /wanted one of base_image, /, 'See `ingot imagefactory --help`.'],
     ] as const) {

@@ -1,12 +1,37 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { asFileFailure, Failure } from '../base/failure.ts'
+import { asFileFailure, Failure, isFailure, messageOf, systemCode } from '../base/failure.ts'
 
 /** Makes the directory of data if it is not there. Fails with FILE_UNREADABLE, NO_SPACE. */
 export async function makeDataDir(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o750 }).catch((error: unknown) => {
-    throw asFileFailure(error, path)
+  try {
+    await makeDirectory(resolve(path))
+  } catch (error) {
+    const failure = asFileFailure(error, path)
+    if (!isFailure(failure) || failure.code === 'NO_SPACE') throw failure
+    throw new Failure(
+      'FILE_UNREADABLE',
+      `no directory can be made at ${path}: ${messageOf(error)}`,
+      {
+        details: failure.details,
+        cause: error,
+        fix: 'Name another one with --data-dir, or data_dir of the configuration.',
+      },
+    )
+  }
+}
+
+/** Node's own recursion says of a read-only file system that the path is not there, and on /proc it never ends. */
+async function makeDirectory(path: string): Promise<void> {
+  const make = async () =>
+    await mkdir(path, { mode: 0o750 }).catch(async (error: unknown) => {
+      if (systemCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
+    })
+  await make().catch(async (error: unknown) => {
+    if (systemCode(error) !== 'ENOENT' || path === dirname(path)) throw error
+    await makeDirectory(dirname(path))
+    await make()
   })
 }
 

@@ -76,7 +76,10 @@ export async function openFileSource(path: string): Promise<Source> {
     const stat = await file.stat()
     if (!stat.isFile()) {
       await file.close()
-      throw new Failure('FILE_UNREADABLE', `${path} is not a regular file`, { details: { path } })
+      throw new Failure('FILE_UNREADABLE', `${path} is not a regular file`, {
+        details: { path },
+        fix: 'Name a file that holds the bytes.',
+      })
     }
     const readInto = async (target: Uint8Array, offset: number) => {
       const { length } = target

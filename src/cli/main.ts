@@ -2,7 +2,7 @@
 /** The `ingot` command: finds the subcommand, loads only that, and answers for what it throws. */
 import { enableCompileCache } from 'node:module'
 import { type Command, CommanderError } from 'commander'
-import { EXIT, Failure, FAILURES, messageOf } from '../base/failure.ts'
+import { EXIT, Failure, FAILURES, isFailure, messageOf } from '../base/failure.ts'
 import { addCommonOptions } from './_common-options.ts'
 import { addSubcommand, makeProgram } from './_program.ts'
 import { COMMANDS } from './commands.ts'
@@ -45,9 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
-    throw error instanceof CommanderError && error.exitCode !== 0
-      ? asUsage(error, placeOf(program, argv))
-      : error
+    throw withHelp(error, `See \`${placeOf(program, argv)} --help\`.`)
   }
   return exitCode
 }
@@ -58,12 +56,15 @@ function placeOf(program: Command, [word = '', ...rest]: readonly string[]): str
   return below === undefined ? program.name() : `${program.name()} ${placeOf(below, rest)}`
 }
 
-/** What Commander says of wrong words, as our own failures are said. */
-function asUsage({ code, message }: CommanderError, place: string): Failure {
-  const fix = `See \`${place} --help\`.`
-  if (code === 'commander.help')
-    return new Failure('USAGE', `wanted a subcommand of \`${place}\``, { fix })
-  const [told = '', hint] = message.replace(/^error: /, '').split('\n')
+/** What is said of wrong words, by Commander too, with the help that tells the right ones. */
+function withHelp(error: unknown, fix: string): unknown {
+  if (isFailure(error, 'USAGE') && error.fix === FAILURES.USAGE.fix) {
+    const { message, details } = error
+    return new Failure('USAGE', message, { details, cause: error, fix })
+  }
+  if (!(error instanceof CommanderError) || error.exitCode === 0) return error
+  if (error.code === 'commander.help') return new Failure('USAGE', 'wanted a subcommand', { fix })
+  const [told = '', hint] = error.message.replace(/^error: /, '').split('\n')
   return new Failure('USAGE', told, { fix: hint?.replace(/^\((.*)\)$/, '$1') ?? fix })
 }
 

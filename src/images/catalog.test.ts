@@ -5,7 +5,7 @@ import { failsWith } from '../testing/fails-with.ts'
 import { sampleLocation } from '../testing/sample-image.ts'
 import { bareImage, listImages, NOON, openTestCatalog } from '../testing/test-catalog.ts'
 import type { Catalog } from './catalog.ts'
-import type { Image } from './image.ts'
+import type { Image, Location, Member } from './image.ts'
 
 const { kinds } = await openDatabaseKinds()
 

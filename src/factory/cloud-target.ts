@@ -36,8 +36,6 @@ export interface FormattedDisk extends Source {
 export interface Artifact {
   readonly fileName: string
   readonly mediaType: string
-  /** Where it is no more than the disk in a format of `ingot convert`: which. Then parts of it can be had as of any image. */
-  readonly format?: string | undefined
   /** Bytes, if they are known before. */
   readonly size: number | undefined
   stream(signal: AbortSignal): AsyncIterable<Uint8Array>

@@ -105,6 +105,18 @@ export interface PartInfo {
   readonly provider?: { readonly options: TSchema; readonly credentials: TSchema }
 }
 
+/** A body as its target wants it: the disk of an image of the catalog, or a file that is made of it. */
+export type OpenArtifact =
+  | {
+      readonly kind: 'disk'
+      readonly bodyId: string
+      /** By its name of `ingot convert`. */
+      readonly format: string
+      /** Of a file, without the ending. */
+      readonly name: string
+    }
+  | ({ readonly kind: 'file' } & Artifact & AsyncDisposable)
+
 /** Something that a build made elsewhere and that nobody needs any more. */
 export interface Leftover {
   readonly imageId: string
@@ -132,8 +144,11 @@ export interface Factory extends AsyncDisposable {
   readLog(id: string, after?: number, limit?: number): Promise<LogEntry[]>
   /** From now (or after an entry of the log) until the image has come to its end, or `signal`. From any server. */
   follow(id: string, signal: AbortSignal, after?: number): AsyncIterable<FactoryEvent>
-  /** The body as its target wants it. Fails with BUILD_STATE (not COMPLETE), OBJECT_NOT_FOUND (it has none). */
-  openArtifact(id: string): Promise<Artifact & AsyncDisposable>
+  /**
+   * The body as its target wants it. Fails with BUILD_STATE (not COMPLETE), OBJECT_NOT_FOUND (it has none), with the reason
+   * of `signal`, and as targets do.
+   */
+  openArtifact(id: string, signal: AbortSignal): Promise<OpenArtifact>
 
   /** Stops it, and what waits for it; what was made is removed. Fails with BUILD_NOT_FOUND, BUILD_STATE (it has ended). */
   cancel(id: string): Promise<FactoryImage>

@@ -7,7 +7,6 @@ import { fitImage } from './_fit-image.ts'
 import { tellingBytes } from './_told.ts'
 import { bodyOf, type BodyParts } from './body.ts'
 import { openBody } from './open-body.ts'
-import { openDiskArtifact } from './open-disk-artifact.ts'
 import { openPushedDisk } from './open-pushed-disk.ts'
 import { type ReadGuest, readPackagesOf } from './read-packages.ts'
 import { removeBody, storeBody } from './store-body.ts'
@@ -35,14 +34,6 @@ export function openBodies(parts: BodiesParts): Bodies {
     openDisk: async (image, signal) => {
       const name = image.name ?? image.id
       return await openPushedDisk(parts, bodyOf(image), { name, signal })
-    },
-    openArtifact: async (image, format, signal) => {
-      const name = image.name ?? image.id
-      await using opened = new AsyncDisposableStack()
-      const disk = opened.use(await openPushedDisk(parts, bodyOf(image), { name, signal }))
-      const artifact = await openDiskArtifact(disk, format, name)
-      const closing = opened.move()
-      return { ...artifact, [Symbol.asyncDispose]: () => closing.disposeAsync() }
     },
     remove: async (imageId, signal) => await removeBody(parts, imageId, signal),
     importImage: async (order, imageId, signal) => {

@@ -75,7 +75,6 @@ function seenBodies(seen: (string | undefined)[]): Bodies {
     store: async ({ imageId }) => ({ bodyId: imageId, documents: {} }),
     fit: async ({ fit }: FitOrder) => void seen.push(fit(DEBIAN)),
     openDisk: nothingThere,
-    openArtifact: nothingThere,
     remove: async () => {},
     importImage: nothingThere,
   }

@@ -1,59 +1,55 @@
 /** The body of an image as its target wants it. */
 import { mkdir, rm } from 'node:fs/promises'
 import { Failure } from '../../base/failure.ts'
-import { toImage } from './_factory-tables.ts'
+import { type ImageRow, toImage } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import { takeOptions } from './_take-options.ts'
 import { templateOf } from './_template-of.ts'
-import type { Artifact, CloudTarget, PushJob } from '../cloud-target.ts'
-import type { FactoryImage, JsonObject } from '../factory-image.ts'
+import type { CloudTarget } from '../cloud-target.ts'
+import type { FactoryImage } from '../factory-image.ts'
+import type { OpenArtifact } from '../factory.ts'
 import type { Job } from '../os-builder.ts'
 
 /** Fails with BUILD_NOT_FOUND, BUILD_STATE (not COMPLETE), OBJECT_NOT_FOUND (it has no body here). */
 export async function openArtifact(
   ground: Ground,
   id: string,
-): Promise<Artifact & AsyncDisposable> {
+  signal: AbortSignal,
+): Promise<OpenArtifact> {
   const row = await ground.records.demand(id)
   const image = toImage(row)
-  if (image.status !== 'COMPLETE')
-    throw new Failure('BUILD_STATE', `${image.type} image ${id} is ${image.status}`, {
-      details: { id, status: image.status },
+  const { type, status, name, bodyId } = image
+  if (status !== 'COMPLETE')
+    throw new Failure('BUILD_STATE', `${type} image ${id} is ${status}`, {
+      details: { id, status },
     })
-  if (image.bodyId === null)
-    throw new Failure('OBJECT_NOT_FOUND', `${image.type} image ${id} has no body here`, {
-      details: { id },
-      ...(image.parentId !== null && { fix: `Take what it was made of: ${image.parentId}.` }),
-    })
-  const { signal } = ground.context
-  if (image.target === null) return await ground.bodies.openArtifact(image, 'raw', signal)
+  if (bodyId === null) throw new Failure('OBJECT_NOT_FOUND', `${type} image ${id} has no body here`)
+  const disk = { kind: 'disk', bodyId, name: name ?? id } as const
+  if (image.target === null) return { ...disk, format: 'raw' }
   const target = ground.list.target(image.target)
   const options = takeOptions(target.options, image.parameters)
-  if (target.openArtifact === undefined)
-    return await ground.bodies.openArtifact(image, target.format(options), signal)
-  return await byTarget(ground, target, image, options)
+  if (target.openArtifact === undefined) return { ...disk, format: target.format(options) }
+  const context = { ...ground.context, signal: AbortSignal.any([ground.context.signal, signal]) }
+  const open = target.openArtifact.bind(target)
+  return await openFile({ ...ground, context }, open, { row, image, options })
 }
 
 /** What the target itself makes of the disk. */
-async function byTarget(
+async function openFile(
   ground: Ground,
-  target: CloudTarget,
-  image: FactoryImage,
-  options: JsonObject | Record<string, unknown>,
-): Promise<Artifact & AsyncDisposable> {
+  open: NonNullable<CloudTarget['openArtifact']>,
+  { row, image, options }: { row: ImageRow; image: FactoryImage; options: unknown },
+): Promise<OpenArtifact> {
   await using opened = new AsyncDisposableStack()
   const workDir = ground.newWorkDir()
   opened.defer(async () => await rm(workDir, { recursive: true, force: true }))
   await mkdir(workDir)
-  const { signal } = ground.context
-  const disk = opened.use(await ground.bodies.openDisk(image, signal))
-  const template = await templateOf(ground, await ground.records.demand(image.id))
+  const disk = opened.use(await ground.bodies.openDisk(image, ground.context.signal))
+  const template = await templateOf(ground, row)
   const job = looseJob(ground, { image, options, workDir, template })
-  const pushing: Omit<PushJob, 'provider'> = { ...job, targetImage: image, disk }
-  const artifact = await target.openArtifact?.(pushing)
-  if (artifact === undefined) throw new Error('the target makes no artifact')
+  const artifact = await open({ ...job, targetImage: image, disk })
   const closing = opened.move()
-  return { ...artifact, [Symbol.asyncDispose]: () => closing.disposeAsync() }
+  return { ...artifact, kind: 'file', [Symbol.asyncDispose]: () => closing.disposeAsync() }
 }
 
 const keepNothing = async () => {}

@@ -71,7 +71,6 @@ describe('callbacks', () => {
       store: nothingThere,
       fit: nothingThere,
       openDisk: nothingThere,
-      openArtifact: nothingThere,
       remove: async () => {},
       importImage: async (_order, bodyId) => ({
         bodyId,

@@ -4,7 +4,7 @@ import type { WebRules } from '../../bytes/web-request.ts'
 import type { Database } from '../../database/database.ts'
 import type { Facts } from '../../remotes/facts.ts'
 import type { Ledger } from '../../tasks/ledger.ts'
-import type { Artifact, CloudTarget, PushedDisk } from '../cloud-target.ts'
+import type { CloudTarget, PushedDisk } from '../cloud-target.ts'
 import type { DocumentKind, FactoryImage, JsonObject } from '../factory-image.ts'
 import type { GivenTemplate, ImportOrder, Requester } from '../factory.ts'
 import type { Job, OsBuilder } from '../os-builder.ts'
@@ -72,12 +72,6 @@ export interface Bodies {
   fit(order: FitOrder): Promise<BodyFacts | undefined>
   /** The raw disk of a body, for who pushes it. */
   openDisk(image: FactoryImage, signal: AbortSignal): Promise<PushedDisk & AsyncDisposable>
-  /** The disk of a body in a format, as one file. */
-  openArtifact(
-    image: FactoryImage,
-    format: string,
-    signal: AbortSignal,
-  ): Promise<Artifact & AsyncDisposable>
   /** Removes the image of the catalog, at once; that there is none is no failure. Fails with IMAGE_PROTECTED, IMAGE_BUSY. */
   remove(imageId: string, signal: AbortSignal): Promise<void>
   /** Takes an image in. Fails as an upload does, and with NO_OPERATING_SYSTEM. */

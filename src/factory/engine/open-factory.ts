@@ -51,7 +51,7 @@ export async function openFactory(parts: FactoryParts): Promise<Factory> {
       return await readLog(database, id, after, limit)
     },
     follow: (id, signal, after) => followImage(ground, id, signal, after),
-    openArtifact: async (id) => await openArtifact(ground, id),
+    openArtifact: async (id, signal) => await openArtifact(ground, id, signal),
     cancel: async (id) => toImage(await cancelImage(ground, id)),
     retry: async (id, secrets = {}) => toImage(await retryImage(ground, id, secrets)),
     delete: async (id, secrets = {}) => await deleteImage(ground, id, secrets),

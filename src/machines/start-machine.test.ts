@@ -7,13 +7,18 @@ import { after, test } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import { runTool, startModule, startProcess, stopProcess } from '../base/process.ts'
 import { MiB } from '../base/units.ts'
+import { fenceUplinks, findFenceTrouble } from '../remotes/fenced-uplink.ts'
 import { failsWith } from '../testing/fails-with.ts'
 import { waitUntilGone } from '../testing/processes.ts'
+import { makeStubInstaller } from '../testing/stub-installer.ts'
+import { openWebServer } from '../testing/web-server.ts'
 import { makeSerialGuest } from '../testing/serial-guest.ts'
 import { emulation } from './accelerator.ts'
 import type { Machine, MachineOptions } from './machine.ts'
 import { startMachine } from './start-machine.ts'
 
+const stub = makeStubInstaller()
+const trouble = await findFenceTrouble([], makeContext())
 const directory = await mkdtemp(join(tmpdir(), 'ingot-machine-test-'))
 after(() => rm(directory, { recursive: true, force: true }))
 const tempDir = join(directory, 'temp')
@@ -168,3 +173,34 @@ test('ends when its context is aborted', { timeout: 300_000 }, async () => {
     failsWith('INTERRUPTED'),
   )
 })
+
+test(
+  'a guest behind a fence reaches what is named on this host, and nothing else of it',
+  {
+    timeout: 300_000,
+    skip: stub === undefined ? 'needs linux-image-cloud-amd64' : (trouble ?? false),
+  },
+  async () => {
+    await using secret = await openWebServer({ '/': 'not for guests' })
+    await using mirror = await openWebServer({ '/': 'packages' })
+    // To a guest in QEMU's user network its host's loopback is 10.0.2.2.
+    const [own, named] = [secret, mirror].map(({ url }) => url.replace('127.0.0.1', '10.0.2.2'))
+    const reach = [own, named].map((url) => `${url}/`).join(',')
+    await using machine = await start({
+      memory: 256 * MiB,
+      kernel: {
+        path: await makeDisk('linux', stub?.kernel ?? new Uint8Array()),
+        initrd: await makeDisk('initrd', stub?.initrd ?? new Uint8Array()),
+        commandLine: `console=ttyS0 quiet stub=reach reach=${reach}`,
+      },
+      network: fenceUplinks(async () => [mirror.url]),
+    })
+    const forwarded = `:${(machine.sshPort ?? 0).toString(16).toUpperCase().padStart(4, '0')} `
+    const sockets = await runTool([...machine.launcher, 'cat', '/proc/net/tcp'])
+    assert.ok(sockets.includes(forwarded), 'its port for SSH is in its own network')
+    assert.ok(!(await readFile('/proc/net/tcp', 'utf8')).includes(forwarded), 'and not in ours')
+    assert.equal(await machine.ended, 'the guest powered off')
+    assert.deepEqual(machine.text().match(/reached \S+/g), [`reached ${named}/`])
+    assert.deepEqual(secret.asked, [])
+  },
+)

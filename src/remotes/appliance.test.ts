@@ -15,8 +15,9 @@ import { makeLvmImage } from '../testing/lvm-image.ts'
 import { waitUntilGone } from '../testing/processes.ts'
 import { testRemoteContract } from '../testing/remote-contract.ts'
 import { makeTinyImage, type TinyImageOptions } from '../testing/tiny-image.ts'
+import { openWebServer, type WebServer } from '../testing/web-server.ts'
 import { type ApplianceOptions, checkAppliance, openAppliance } from './appliance.ts'
-import { hostUplink } from './uplink.ts'
+import { fenceUplinks, findFenceTrouble } from './fenced-uplink.ts'
 import { openReadImage } from './read-image.ts'
 import { openRemote } from './open-remote.ts'
 
@@ -153,11 +154,21 @@ describe('an appliance on a guest in LVM', { skip, timeout: 300_000 }, () => {
 
     const stop = new AbortController()
     const context = makeContext({ signal: stop.signal })
-    const options: ApplianceOptions = { ...own, access: 'change', network: hostUplink }
+    await using secret = await openWebServer({ '/': 'not for guests' })
+    await using mirror = await openWebServer({ '/': 'packages' })
+    const isFenced = (await findFenceTrouble([], context)) === undefined
+    const network = fenceUplinks(async () => [mirror.url])
+    const options: ApplianceOptions = { ...own, access: 'change', network }
     await using remote = openRemote(await openAppliance(options, context), context)
     assert.equal(remote.rootFileSystem, '/dev/vg/root')
     assert.equal(await remote.readText('/boot/kernel'), 'a kernel')
     assert.match(await remote.runOk({ argv: ['cat', '/etc/resolv.conf'] }), /^nameserver /m)
+    const reaches = async ({ url }: WebServer) => {
+      const here = url.replace('127.0.0.1', '169.254.2.2') // as it is called in the appliance
+      return (await remote.run({ argv: ['busybox', 'wget', '-q', '-O', '-', here] })).stdout
+    }
+    assert.equal(await reaches(mirror), 'packages')
+    assert.equal(await reaches(secret), isFenced ? '' : 'not for guests')
 
     const { pid, sockets } = await findQemu(own.tempDir)
     const begun = Promise.withResolvers<void>()

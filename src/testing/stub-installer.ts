@@ -22,7 +22,8 @@ export const DISK_AND_NETWORK = [
 
 /**
  * What it does is a word of the kernel's command line: `stub=install` (also without it), `stub=prompt` (asks
- * something and waits), `stub=silent` (does nothing for ever), `stub=panic`, `stub=busy` (writes for ever).
+ * something and waits), `stub=silent` (does nothing for ever), `stub=panic`, `stub=busy` (writes for ever), `stub=reach` (tells
+ * which of the addresses in `reach=URL,URL` it reaches).
  */
 const INIT = `#!/bin/sh
 export PATH=/bin
@@ -40,9 +41,16 @@ case "$(word stub)" in
 esac
 answer=/preseed.cfg
 url=$(word preseed/url)
-if [ -n "$url" ]; then
+if [ -n "$url$(word reach)" ]; then
   ifconfig lo 127.0.0.1 up
   ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
+  route add default gw 10.0.2.2
+fi
+if [ "$(word stub)" = reach ]; then
+  for one in $(word reach | tr , ' '); do wget -q -O /dev/null "$one" && echo "reached $one"; done
+  poweroff -f
+fi
+if [ -n "$url" ]; then
   answer=/tmp/answer
   wget -q -O $answer "$url" || { echo 'stub installer: no answer file'; poweroff -f; }
 fi
@@ -55,7 +63,9 @@ poweroff -f
 `
 
 const COMMANDS =
-  'sh mount insmod tr sed head echo printf sleep dd ifconfig wget poweroff wc cat uname'.split(' ')
+  'sh mount insmod tr sed head echo printf sleep dd ifconfig route wget poweroff wc cat uname'.split(
+    ' ',
+  )
 
 /** The newest kernel of this host, and its modules. Undefined: there is none that is made for guests. */
 export function findGuestKernel(): { path: string; modules: string } | undefined {

@@ -55,7 +55,7 @@ export interface FactoryClient extends AsyncDisposable {
   /** These three are done also when we are told to stop meanwhile. */
   cancel(id: string): Promise<WireBuild>
   retry(id: string, secrets?: BuildSecrets): Promise<WireBuild>
-  delete(id: string, secrets?: BuildSecrets): Promise<void>
+  delete(id: string, how?: BuildSecrets & { readonly keep?: boolean }): Promise<void>
   parts(): Promise<readonly WirePart[]>
   leftovers(): Promise<readonly WireLeftover[]>
   /** Gives what is left still. */
@@ -144,7 +144,8 @@ export function openFactoryClient(options: ClientOptions, context: Context): Fac
     },
     cancel: async (id) => await askJson('POST', pathOf(id, '/cancel'), undefined, true),
     retry: async (id, secrets) => await askJson('POST', pathOf(id, '/retry'), secrets, true),
-    delete: async (id, secrets) => await askJson('DELETE', pathOf(id), secrets, true),
+    delete: async (id, { keep = false, ...secrets } = {}) =>
+      await askJson('DELETE', pathOf(id, keep ? '?keep=true' : ''), secrets, true),
     parts: async () => (await askJson<{ plugins: WirePart[] }>('GET', '/ingot/v1/plugins')).plugins,
     leftovers: async () =>
       (await askJson<{ leftovers: WireLeftover[] }>('GET', '/ingot/v1/leftovers')).leftovers,

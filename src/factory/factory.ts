@@ -155,12 +155,17 @@ export interface Factory extends AsyncDisposable {
   /** Begins one that FAILED again, and what failed because of it; parents that are COMPLETE stay. Fails with BUILD_STATE, QUOTA_EXCEEDED. */
   retry(id: string, secrets?: { readonly credentials?: unknown }): Promise<FactoryImage>
   /**
-   * Removes record and body; of a provider image first what is at the provider. Images made of it stay.
+   * Removes record and body; first what it is elsewhere, at its provider or in the cloud where it was built, unless `keep`
+   * says that this stays. Images made of it stay. If something cannot be removed it is DELETEFAILED.
    * Fails with BUILD_NOT_FOUND, BUILD_STATE (it is at work), REQUEST_INVALID (credentials).
    */
   delete(
     id: string,
-    secrets?: { readonly definition?: unknown; readonly credentials?: unknown },
+    how?: {
+      readonly definition?: unknown
+      readonly credentials?: unknown
+      readonly keep?: boolean
+    },
   ): Promise<void>
 
   parts(): readonly PartInfo[]

@@ -63,7 +63,7 @@ export interface Job<Options = unknown> {
   readonly attempt: number
   readonly log: BuildLog
   readonly holdings: Holdings
-  /** What this host reads for whoever ordered it. */
+  /** What this host reads for whoever ordered it, and how its guests get to the network. */
   readonly reach: Reach
   /** `signal` ends the job. */
   readonly context: Context
@@ -103,6 +103,11 @@ export interface OsBuilder<Options = unknown> {
    * after it failed or was cancelled, and by `reap`. Left out: there is never anything.
    */
   clear?(things: readonly Json[], context: ClearContext): Promise<readonly Json[]>
+  /**
+   * Removes what it left elsewhere as the image that it made, before the record goes; that it is gone already is fine.
+   * Left out: there is never anything.
+   */
+  remove?(image: FactoryImage, context: ClearContext): Promise<void>
   /**
    * Things of this builder's kind that lie about elsewhere, whoever's ledger they stand in or do not: each as `clear` takes
    * it, with the id of the image it was made for. Left out: nobody can tell.

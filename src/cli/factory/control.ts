@@ -20,6 +20,10 @@ interface RetryFlags extends SecretFlags {
   readonly follow?: boolean
 }
 
+interface DeleteFlags extends SecretFlags {
+  readonly keep?: boolean
+}
+
 /** `ingot factory cancel IMAGE`. */
 export const defineCancel: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'cancel', 'stop a build, and what waits for it')
@@ -51,16 +55,17 @@ export const defineRetry: DefineFactoryCommand = (factory, openCli) => {
 
 /** `ingot factory delete IMAGE…`. */
 export const defineDelete: DefineFactoryCommand = (factory, openCli) => {
-  subcommand(factory, 'delete', 'delete factory images, and what was pushed of them')
+  subcommand(factory, 'delete', 'delete factory images, and what they are in clouds')
     .argument('<image...>', 'ids or names')
     .option('--definition <file>', 'where they were pushed to, as it came with the order')
     .option('--credentials <file>', 'of the account there')
-    .action(async (names: string[], flags: SecretFlags) => {
+    .option('--keep', 'leave what is in clouds there; only what is here is deleted')
+    .action(async (names: string[], flags: DeleteFlags) => {
       await withFactory(factory, openCli, flags, async ({ client, cli }) => {
-        const secrets = await readSecrets(flags)
+        const how = { ...(await readSecrets(flags)), keep: flags.keep === true }
         const found: WireBuild[] = []
         for (const name of names) found.push(await client.find(name)) // all, before the first is gone
-        for (const { id } of found) await client.delete(id, secrets)
+        for (const { id } of found) await client.delete(id, how)
         for (const { id } of found) await waitUntilGone(client, id)
         if (cli.json) cli.print(JSON.stringify(found.map(({ id }) => id)))
         else cli.say(`deleted ${found.map((one) => one.name ?? one.id).join(', ')}`)

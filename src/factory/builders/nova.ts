@@ -5,6 +5,7 @@ import { buildOnCloud } from '../nova/build.ts'
 import { chooseInCloud, whyNoOrigin } from '../nova/choose.ts'
 import { findCloudLeftovers } from '../nova/discover.ts'
 import { type NovaOptions, novaOptions } from '../nova/nova-options.ts'
+import { removeResult, resultOf } from '../nova/result.ts'
 import type { Scene } from '../nova/scene.ts'
 import { type OpenCloud, SharedClouds } from '../nova/shared-clouds.ts'
 import { RESULT_MARK } from '../nova/snapshot.ts'
@@ -63,6 +64,16 @@ export function makeNovaBuilder({
           for (const one of still) left.add(one)
         })
       return [...left]
+    },
+    remove: async (image, context) => {
+      const result = resultOf(image)
+      if (result === undefined) return
+      const { id, cloud } = result
+      await clouds.use(cloud, context, async (services) => {
+        const isGone = await removeResult(services, id, image.id)
+        const what = isGone ? 'is removed' : `stays: it is not marked as that of ${image.id}`
+        context.buildLog.event(`image ${id} in ${services.name} ${what}`)
+      })
     },
     discover: async (context) =>
       await clouds.use(undefined, context, async (services) => {

@@ -1,19 +1,23 @@
-/** Deletion: at the provider first, then the body unless another image shares it, then the record. */
+/** Deletion: in clouds first, then the body unless another image shares it, then the record. */
 import { Failure } from '../../base/failure.ts'
 import type { Lease, Task } from '../../tasks/task.ts'
 import { outcomeOf } from '../../tasks/outcome.ts'
-import { type ImageRow, toImage } from './_factory-tables.ts'
+import type { ImageRow } from './_factory-tables.ts'
 import { announce, type Ground, newTask, offerAll, taskTypes } from './_ground.ts'
-import { maskOf, maskProvider } from './_mask-of.ts'
 import { type GivenProvider, parseGiven, providerOf } from './_providers.ts'
 import { eventsAt } from './_records.ts'
-import { imageIdOf, openRecorder } from './_run-stage.ts'
-import { deadline, stopInTime } from './_stop-in-time.ts'
+import { isAtProvider, removeElsewhere } from './_remove-elsewhere.ts'
+import { imageIdOf } from './_run-stage.ts'
+import { deadline } from './_stop-in-time.ts'
 
 const REMOVE_MS = 30 * 60_000
 const UNFINISHED = ['NEW', 'PENDING', 'BUILDING', 'DELETING']
 
-export async function deleteImage(ground: Ground, id: string, given: GivenProvider): Promise<void> {
+export async function deleteImage(
+  ground: Ground,
+  id: string,
+  { keep = false, ...given }: GivenProvider & { readonly keep?: boolean },
+): Promise<void> {
   const { database, records, secrets, context } = ground
   const parsed = parseGiven(given)
   const { row, task } = await database.writeRows(async (tx) => {
@@ -29,7 +33,7 @@ export async function deleteImage(ground: Ground, id: string, given: GivenProvid
           details: { id, child: reader.id },
         },
       )
-    if (isAtProvider(now)) providerOf(ground, now, parsed) // fails with REQUEST_INVALID
+    if (isAtProvider(now) && !keep) providerOf(ground, now, parsed) // fails with REQUEST_INVALID
     const row = await records.change(tx, id, {
       status: 'DELETING',
       activity: 'waiting for its deletion',
@@ -37,7 +41,8 @@ export async function deleteImage(ground: Ground, id: string, given: GivenProvid
     })
     await secrets.forget(tx, id)
     await secrets.write(tx, id, parsed)
-    const task = await ground.ledger.add(tx, newTask(row, context.newId(), taskTypes.delete))
+    const asked = newTask(row, context.newId(), taskTypes.delete)
+    const task = await ground.ledger.add(tx, { ...asked, input: { factoryImageId: id, keep } })
     return { row, task }
   })
   announce(ground, [row])
@@ -50,29 +55,13 @@ export async function runDelete(ground: Ground, lease: Lease): Promise<void> {
   const id = imageIdOf(lease.task)
   const row = await records.demand(id)
   const kept = await secrets.read(id)
-  const mask = maskOf(ground, row, kept)
   using limit = deadline(
     REMOVE_MS,
     () => new Failure('PHASE_TIMEOUT', 'the deletion took too long'),
   )
   const signal = AbortSignal.any([lease.signal, limit.signal])
-  if (isAtProvider(row)) {
-    const target = ground.list.target(row.target ?? '')
-    const provider = providerOf(ground, row, kept)
-    maskProvider(mask, target, provider)
-    const recorder = openRecorder(ground, row, lease, mask)
-    try {
-      const scene = { ...context, signal, buildLog: recorder.log, imageId: id }
-      recorder.log.event(`removing ${row.identifier_on_provider} at ${provider.name}`)
-      const removing = target.remove?.(toImage(row), provider, scene) ?? Promise.resolve()
-      await stopInTime(removing, signal)
-    } catch (error) {
-      if (error instanceof Failure) throw new Failure(error.code, mask.apply(error.message))
-      throw error
-    } finally {
-      await recorder.close()
-    }
-  }
+  if (!keepsElsewhere(lease.task))
+    await removeElsewhere(ground, { row, secrets: kept, lease }, signal)
   // From here on the body is this task's: nobody new can share that of an image that is being deleted. Serialisable, so that
   // of two that share it and are deleted at the same time one sees that it is the last.
   const bodyId = await database.write(async (tx) => {
@@ -125,9 +114,9 @@ export async function undoDelete(
   if (row) announce(ground, [row])
 }
 
-/** Whether there is something at a provider that has to be removed. */
-function isAtProvider(row: ImageRow): boolean {
-  return row.type === 'provider' && row.identifier_on_provider !== null
+/** Whether what it is elsewhere stays there, as was asked for. */
+function keepsElsewhere({ input }: Task): boolean {
+  return typeof input === 'object' && input !== null && 'keep' in input && input.keep === true
 }
 
 /** The body that an earlier attempt began to remove. */

@@ -5,7 +5,9 @@ import { Type } from '../../schema/type.ts'
 import { failsWith } from '../../testing/fails-with.ts'
 import { baseOrder, mockTemplate, openTestFactory, REQUESTER } from '../../testing/test-factory.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
+import { mockBuilder } from '../builders/mock.ts'
 import { defineCloudTarget } from '../cloud-target.ts'
+import { defineOsBuilder } from '../os-builder.ts'
 import { mockTarget } from '../targets/mock.ts'
 
 const at = await tempDir()
@@ -33,8 +35,27 @@ const countingTarget = defineCloudTarget<object, object, { readonly password: st
   },
 })
 
+/** A cloud in which base images are built, and stay. */
+const built = new Map<string, 'can go' | 'held'>()
+const cloudBuilder = defineOsBuilder({
+  name: 'cloud',
+  summary: 'for tests',
+  options: Type.Object({ builder: Type.Optional(Type.String()) }),
+  concurrency: 1,
+  build: async ({ image: { id } }) => {
+    built.set(id, 'can go')
+    return { properties: { in_cloud: id } }
+  },
+  remove: async ({ id, properties }) => {
+    assert.equal(properties['in_cloud'], id)
+    if (built.get(id) === 'held') throw new Failure('CLOUD_DENIED', `image ${id} is held`)
+    built.delete(id)
+  },
+})
+
 const bench = await openTestFactory({
   directory: at('delete'),
+  builders: [mockBuilder, cloudBuilder],
   targets: [mockTarget, countingTarget],
 })
 after(() => bench[Symbol.asyncDispose]())
@@ -86,6 +107,30 @@ describe('deletion', () => {
     await factory.delete(image.id, { credentials: { password: 'right-password' } })
     await deleted(image.id)
     assert.equal(images.size, 0)
+  })
+
+  it('of a base image removes what is in the cloud where it was built; what that refuses can be asked for again', async () => {
+    const image = await bench.ended(await factory.orderBase(baseOrder({ builder: 'cloud' })))
+    built.set(image.id, 'held')
+    await factory.delete(image.id)
+    const failed = await bench.ended(image)
+    assert.deepEqual([failed.status, failed.error], ['DELETEFAILED', `image ${image.id} is held`])
+    built.set(image.id, 'can go')
+    await factory.delete(image.id)
+    await deleted(image.id)
+    assert.equal(built.size, 0)
+  })
+
+  it('leaves in clouds what is to be kept there, and asks nobody for credentials then', async () => {
+    const base = await bench.ended(await factory.orderBase(baseOrder({ builder: 'cloud' })))
+    const pushed = await bench.ended(await factory.orderProvider(chainOrder('counting')))
+    for (const { id } of [base, pushed]) {
+      await factory.delete(id, { keep: true })
+      await deleted(id)
+      await assert.rejects(factory.get(id), failsWith('BUILD_NOT_FOUND'))
+    }
+    assert.deepEqual([...built.keys()], [base.id])
+    assert.deepEqual([...images], [pushed.identifierOnProvider])
   })
 
   it('is refused while it is at work, or something is made of it', async () => {

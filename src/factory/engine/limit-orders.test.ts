@@ -16,16 +16,13 @@ const chainOrder = {
   credentials: {},
 }
 
-for (const { kind, skip, address } of kinds)
-  describe(`a limit of images under way, on ${kind}`, { skip }, () => {
-    const open = async (name: string, maxUnderWay: number, works = false) =>
-      await openTestFactory({
-        directory: at(`${kind}-${name}`),
-        database: await address(),
-        settings: { maxUnderWay },
-        works,
-      })
+for (const { kind, skip, address } of kinds) {
+  const open = async (name: string, maxUnderWay: number, works = false) => {
+    const [directory, database] = [at(`${kind}-${name}`), await address()]
+    return await openTestFactory({ directory, database, settings: { maxUnderWay }, works })
+  }
 
+  describe(`a limit of images under way, on ${kind}`, { skip }, () => {
     it('counts every stage of an order, and keeps nothing of one that is too many', async () => {
       await using bench = await open('stages', 4)
       const { factory } = bench
@@ -83,3 +80,4 @@ for (const { kind, skip, address } of kinds)
       )
     })
   })
+}

@@ -66,7 +66,8 @@ describe('builds behind the API', () => {
     assert.ok(logged.some((one) => one.data.kind === 'console' && one.data.text === 'boot\r\n'))
     const shown = (await ask(`GET ${BUILDS}/${id}`)).json
     assert.deepEqual([shown.builder, shown.image_id, shown.template], ['mock', id, TDL])
-    assert.equal((await ask(`DELETE ${BUILDS}/${id}`)).status, 204)
+    assert.equal((await ask(`DELETE ${BUILDS}/${id}?keep=perhaps`)).status, 400)
+    assert.equal((await ask(`DELETE ${BUILDS}/${id}?keep=true`)).status, 204)
   })
 
   it('give their events from where a client was, who comes back', async () => {

@@ -104,9 +104,14 @@ export function buildRoutes(app: FastifyInstance, service: Service): void {
 
   app.delete(
     BUILD,
-    { schema: { summary: 'delete a factory image, and what was pushed of it' } },
+    {
+      schema: {
+        summary: 'delete a factory image, and what it is in clouds, which ?keep=true leaves there',
+      },
+    },
     door.build('factory_delete', async (visit) => {
-      await factory.delete(visit.image.id, await readSecrets(visit))
+      const keep = parseKeep(queryOf(visit.request)['keep'])
+      await factory.delete(visit.image.id, { ...(await readSecrets(visit)), keep })
       return sendNothing(visit.reply)
     }),
   )
@@ -124,6 +129,12 @@ async function readSecrets(
   const { definition, credentials } = asObject(await readJson(visit))
   checkDaring(visit, { definition, credentials, parameters: {} })
   return { definition, credentials }
+}
+
+/** Fails with REQUEST_INVALID. */
+function parseKeep(text: string | undefined): boolean {
+  if (text === undefined || text === 'true' || text === 'false') return text === 'true'
+  throw new Failure('REQUEST_INVALID', `keep: wanted true or false, found '${text.slice(0, 20)}'`)
 }
 
 /** Fails with REQUEST_INVALID. */

@@ -71,7 +71,7 @@ export const installerOptions = Type.Object(
     cpus: Type.Optional(Type.Integer({ description: 'Default: 2', minimum: 1, maximum: 64 })),
     network: oneOf(
       ['open', 'isolated'],
-      'whether the guest reaches what this host reaches; isolated installers need everything on their medium. Default: open',
+      'whether the guest reaches the network, as guest_network of the configuration says; isolated installers need everything on their medium. Default: open',
     ),
     customize: oneOf(
       ['offline', 'online'],

@@ -3,6 +3,7 @@ import { mkdir, open, readFile } from 'node:fs/promises'
 import { suite, test } from 'node:test'
 import { isFailure } from '../../base/failure.ts'
 import { GiB } from '../../base/units.ts'
+import { fenceUplinks } from '../../remotes/fenced-uplink.ts'
 import { buildJob, type WrittenBuild } from '../../testing/build-job.ts'
 import { templateOf } from '../../testing/template-of.ts'
 import { BUSYBOX, makeStubInstaller } from '../../testing/stub-installer.ts'
@@ -64,7 +65,8 @@ async function build(
   const given = { template, options: { ...PLAIN, ...options }, workDir, cacheDir: inDir(cache) }
   const { job, written } = buildJob(given)
   try {
-    return { written, built: await installerBuilder.build(job) }
+    const reach = { ...job.reach, uplink: fenceUplinks(async () => []) }
+    return { written, built: await installerBuilder.build({ ...job, reach }) }
   } catch (error) {
     return { written, error }
   }
@@ -111,11 +113,12 @@ suite(
     )
 
     test(
-      'installs by a user’s answer file over HTTP, from media that are fetched once',
+      'installs by a user’s answer file over HTTP, from media that are fetched once, behind a fence',
       { timeout: 300_000 },
       async () => {
         await using server = await openWebServer(treeOf())
-        const options = { install_script: 'd-i user/own string yes\n', answer_via: 'http' } as const
+        const script = 'd-i user/own string yes\n'
+        const options = { install_script: script, answer_via: 'http', network: 'open' } as const
         const { built, error } = await build(server, options)
         assert.equal(error, undefined)
         assert.equal(

@@ -73,9 +73,12 @@ describe('fetching', () => {
     const controller = new AbortController()
     const context = makeContext({ signal: controller.signal })
     const url = `http://127.0.0.1:${port}/silent`
-    const first = fetchStream(url, { rules: anyWeb }, context).next()
+    const first = fetchStream(url.replace('//', '//ann:pa55@'), { rules: anyWeb }, context).next()
     setImmediate(() => controller.abort())
-    await assert.rejects(first, failsWith('INTERRUPTED'))
+    await assert.rejects(first, (error) => {
+      assert.ok(!String(error).includes('pa55'))
+      return failsWith('INTERRUPTED')(error)
+    })
   })
 })
 

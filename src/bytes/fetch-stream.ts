@@ -7,7 +7,7 @@ import type { Context } from '../base/context.ts'
 import { Failure, isFailure, messageOf } from '../base/failure.ts'
 import { formatSize, TiB } from '../base/units.ts'
 import { publicWeb } from './public-web.ts'
-import { askWeb, downloadFailure, type WebRules } from './web-request.ts'
+import { askWeb, downloadFailure, type WebRules, withoutPassword } from './web-request.ts'
 
 export interface FetchStreamOptions {
   /** Where it may be. Default: on the public internet. */
@@ -30,6 +30,7 @@ export async function* fetchStream(
   context: Context,
 ): AsyncGenerator<Uint8Array> {
   const { maxSize = 1 * TiB, rules = PUBLIC, silenceMs = 30_000 } = options
+  const shown = withoutPassword(url)
   let size = 0
   try {
     const { signal } = context
@@ -42,13 +43,13 @@ export async function* fetchStream(
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length
       if (size > maxSize) throw downloadFailure(url, `it has more than ${formatSize(maxSize)}`)
-      context.progress({ kind: 'bytes', name: url, done: size, ...(total > 0 && { total }) })
+      context.progress({ kind: 'bytes', name: shown, done: size, ...(total > 0 && { total }) })
       yield chunk
     }
     if (!response.complete) throw downloadFailure(url, 'the connection ended before the content')
   } catch (error) {
     if (context.signal.aborted)
-      throw new Failure('INTERRUPTED', `fetching ${url} was interrupted`, { cause: error })
+      throw new Failure('INTERRUPTED', `fetching ${shown} was interrupted`, { cause: error })
     throw isFailure(error) ? error : downloadFailure(url, messageOf(error), error)
   }
 }

@@ -3,10 +3,11 @@
  * is needed here. What it says is not trusted: lengths are bounded, and its words are only shown.
  */
 import { createWriteStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { type FailureCode, Failure, messageOf } from '../../base/failure.ts'
+import { type FailureCode, Failure, messageOf, systemCode } from '../../base/failure.ts'
 import { KiB, MiB } from '../../base/units.ts'
 import { readEvents, type StreamEvent } from '../../bytes/event-stream.ts'
 import { isConnectionError, openCloudHttp, readBody } from '../../clouds/cloud-http.ts'
@@ -16,6 +17,8 @@ export interface OtherIngotOptions {
   readonly endpoint: string
   readonly token: string | undefined
   readonly signal: AbortSignal
+  /** The first pause before something is tried again. Default 2 s. */
+  readonly againMs?: number
 }
 
 /** What we read of a build there. */
@@ -51,7 +54,7 @@ export class OtherIngot implements AsyncDisposable {
   }
 
   async show(id: string): Promise<OtherBuild> {
-    return toBuild(await this.#json('GET', pathOf(id)))
+    return toBuild(await this.#patiently(() => this.#json('GET', pathOf(id))))
   }
 
   /** The newest build that was ordered with this value of a parameter; undefined: none is there. */
@@ -72,9 +75,10 @@ export class OtherIngot implements AsyncDisposable {
 
   /** Undefined: it has none. */
   async document(id: string, kind: string): Promise<Buffer | undefined> {
+    const ask = async () =>
+      await readBody(await this.#send('GET', `${pathOf(id)}/documents/${kind}`), MAX_DOCUMENT)
     try {
-      const response = await this.#send('GET', `${pathOf(id)}/documents/${kind}`)
-      return await readBody(response, MAX_DOCUMENT)
+      return await this.#patiently(ask)
     } catch (error) {
       if (error instanceof Failure && error.code === 'CLOUD_NOT_FOUND') return undefined
       throw error
@@ -115,6 +119,11 @@ export class OtherIngot implements AsyncDisposable {
       try {
         const response = await this.#send('GET', place, { headers: { accept: '*/*', ...range } })
         if (response.statusCode !== 206) done = 0
+        else if (!response.headers['content-range']?.startsWith(`bytes ${done}-`))
+          throw new Failure(
+            'CLOUD_FAILED',
+            `${this.#options.endpoint} sends another part of the image`,
+          )
         etag = response.headers.etag
         const length = response.headers['content-length']
         const total = length === undefined ? undefined : done + Number(length)
@@ -123,6 +132,8 @@ export class OtherIngot implements AsyncDisposable {
         return await pipeline(response, file, { signal: this.#options.signal })
       } catch (error) {
         await this.#rest(error, tries)
+        // What came last need not have been written.
+        done = await sizeOf(path)
       }
     }
   }
@@ -131,14 +142,24 @@ export class OtherIngot implements AsyncDisposable {
     await this.#http[Symbol.asyncDispose]()
   }
 
+  /** What is only asked for is asked for again: an hour of work there must not be lost to one broken connection. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++)
+      try {
+        return await ask()
+      } catch (error) {
+        await this.#rest(error, tries)
+      }
+  }
+
   /** Waits before something is tried again; throws what will not pass. */
   async #rest(error: unknown, tries: number): Promise<void> {
-    const { signal, endpoint } = this.#options
+    const { signal, endpoint, againMs = AGAIN_MS } = this.#options
     signal.throwIfAborted()
     const isAway = error instanceof Failure && error.code === 'CLOUD_AWAY'
     if (tries >= TRIES || !(isAway || isConnectionError(error)))
       throw isConnectionError(error) ? away(endpoint, error) : error
-    await wait(AGAIN_MS * tries, undefined, { signal })
+    await wait(againMs * tries, undefined, { signal })
   }
 
   async #json(method: string, path: string, body?: object): Promise<unknown> {
@@ -183,6 +204,7 @@ const CODES: Readonly<Record<number, FailureCode>> = {
   403: 'CLOUD_DENIED',
   404: 'CLOUD_NOT_FOUND',
   409: 'BUILD_STATE',
+  429: 'CLOUD_AWAY',
   502: 'CLOUD_AWAY',
   503: 'CLOUD_AWAY',
 }
@@ -204,6 +226,16 @@ function refusalOf(endpoint: string, status: number, text: string): Failure {
 
 function away(endpoint: string, cause: unknown): Failure {
   return new Failure('CLOUD_AWAY', `${endpoint}: ${messageOf(cause)}`, { cause })
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ size }) => size,
+    (error: unknown) => {
+      if (systemCode(error) !== 'ENOENT') throw error
+      return 0
+    },
+  )
 }
 
 function pathOf(id: string): string {

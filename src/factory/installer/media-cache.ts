@@ -196,7 +196,7 @@ async function download(order: MediumOrder, path: string, scene: MediaScene): Pr
       const total = coming.size
       context.progress({
         kind: 'bytes',
-        name: url,
+        name: withoutPassword(url),
         done: size,
         ...(total !== undefined && { total }),
       })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { hostKeysOn } from './console-keys.ts'
-import { newPart } from './watch-server.ts'
+import { leaveOutNoise, newPart } from './watch-server.ts'
 
 test('each piece of a console is told once, as long as the tails of it overlap', () => {
   fc.assert(
@@ -44,4 +44,12 @@ test('whatever a console shows, looking for keys is soon over', () => {
   const hostile = ['The key fingerprint is:\n'.repeat(5000), `256 ${PRINT} `.repeat(5000)]
   for (const text of hostile) assert.deepEqual(hostKeysOn(text), [])
   fc.assert(fc.property(fc.string(), (text) => hostKeysOn(text).length === 0))
+})
+
+test('what others tell to everybody is no activity of a guest', () => {
+  const meaningful = leaveOutNoise()
+  assert.deepEqual(
+    [100_000, 100_300, 104_000, 104_001, 200_000].map((bytes) => meaningful(bytes)),
+    [100_000, 100_000, 100_000, 100_000, 195_999],
+  )
 })

@@ -11,7 +11,7 @@ import { bootServer, type BootDisk, type Running } from './boot.ts'
 import type { Origin } from './choose.ts'
 import type { Scene } from './scene.ts'
 import { snapshotDisk } from './snapshot.ts'
-import { checkServer, waitForImage, waitForVolume } from './watch-server.ts'
+import { checkServer, leaveOutNoise, waitForImage, waitForVolume } from './watch-server.ts'
 
 const LOOK_MS = 5000
 const INSTALL_MS = 3 * 3_600_000
@@ -156,6 +156,7 @@ async function watchInstaller(
   const startedAt = now().getTime()
   const watchdog = new Watchdog(limitsOf(options.inactivity ?? DEFAULT_INACTIVITY_S))
   let seesActivity = false
+  const meaningful = leaveOutNoise()
   await pollUntil(LOOK_MS, signal, async () => {
     const server = await compute.getServer(id)
     checkServer(server)
@@ -165,7 +166,8 @@ async function watchInstaller(
     if (server.status === 'SHUTOFF') return true
     const activity = await compute.readActivity(id)
     seesActivity ||= activity !== undefined
-    const { diskBytes: written = 0, networkBytes: packets = 0 } = activity ?? {}
+    const { diskBytes: written = 0, networkBytes = 0 } = activity ?? {}
+    const packets = meaningful(networkBytes)
     watchdog.sample({ written, read: 0, packets, cpuMs: 0 }, atMs)
     const { fraction, step } = watchdog.progress
     tell(fraction, step)

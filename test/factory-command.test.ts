@@ -1,6 +1,6 @@
 /** `ingot factory` and `ingot imagefactory` as people use them: embedded, and against a server. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
@@ -129,6 +129,16 @@ describe('ingot factory, embedded', () => {
       [nowhere.code, /no provider 'nowhere' of target openstack/.test(nowhere.stderr)],
       [2, true],
     )
+  })
+
+  it('puts itself in order when nobody reads what it says', async () => {
+    const [command, home] = [`"${INGOT}" factory plugins --data-dir "$HOME/unread"`, temp('unread')]
+    mkdirSync(join(home, 'tmp'), { recursive: true })
+    const run = await runProcess(['bash', '-c', `${command} | true; exit \${PIPESTATUS[0]}`], {
+      env: { ...env, HOME: home, TMPDIR: join(home, 'tmp') },
+    })
+    assert.deepEqual([run.code, run.stderr.toString()], [0, ''])
+    assert.deepEqual(readdirSync(join(home, 'tmp')), [])
   })
 
   it('says so when there is nothing in a log', async () => {

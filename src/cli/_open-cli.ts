@@ -59,7 +59,10 @@ export function openCli(
   }
 }
 
-/** Aborts on the first Ctrl-C (or TERM, or HUP), so that everything can put itself in order; the second one ends at once. */
+/**
+ * Aborts on the first Ctrl-C (or TERM, or HUP), so that everything can put itself in order; the second one ends at once.
+ * Also when nobody reads standard output any more.
+ */
 function interruptSignal(say: (text: string) => void): AbortSignal {
   const controller = new AbortController()
   const onSignal = (signal: NodeJS.Signals) => {
@@ -67,6 +70,7 @@ function interruptSignal(say: (text: string) => void): AbortSignal {
     say(`\n${signal}: stopping; once more to stop at once\n`)
     controller.abort()
   }
+  process.stdout.once('error', () => controller.abort())
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal)
   return controller.signal
 }

@@ -93,13 +93,15 @@ function printError(error: object): void {
 }
 
 const words = process.argv.slice(2)
+let isReaderGone = false
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.done) // `ingot … | head`
-  throw error
+  if (error.code !== 'EPIPE') throw error
+  isReaderGone = true // `ingot … | head`: what is under way is told to stop, and puts itself in order
 })
 process.stderr.on('error', () => {}) // nobody listens any more: the work goes on
 try {
   process.exitCode = await main(words)
 } catch (error) {
-  process.exitCode = answerFor(error, words.includes('--json'))
+  const isEnough = isReaderGone && isFailure(error, 'INTERRUPTED')
+  process.exitCode = isEnough ? EXIT.done : answerFor(error, words.includes('--json'))
 }

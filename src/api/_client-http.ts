@@ -2,10 +2,11 @@ import { type ClientRequest, Agent, type IncomingMessage, request as askPlain } 
 import { Agent as SecureAgent, request as askSecure } from 'node:https'
 import { rootCertificates } from 'node:tls'
 import type { Context } from '../base/context.ts'
-import { Failure, type FailureCode, messageOf } from '../base/failure.ts'
+import { Failure, type FailureCode, FAILURES, messageOf } from '../base/failure.ts'
 import { MiB } from '../base/units.ts'
 import { sendBody } from '../bytes/send-body.ts'
 import type { ClientOptions, UploadData } from './client.ts'
+import type { WireRefusal } from './wire.ts'
 
 /** How long a server may be silent. An upload is answered only when all is in its place. */
 const SILENCE_MS = 10 * 60_000
@@ -27,15 +28,8 @@ export interface ClientHttp extends AsyncDisposable {
   send(ask: Ask): Promise<IncomingMessage>
 }
 
-/** What a refusal is to us, by its status and its text. */
-export type ReadRefusal = (status: number, text: string) => Failure
-
 /** HTTP to an image service, with its tokens, and its refusals as failures of ours. */
-export function openClientHttp(
-  options: ClientOptions,
-  { signal }: Context,
-  readRefusal: ReadRefusal = refusalByStatus,
-): ClientHttp {
+export function openClientHttp(options: ClientOptions, { signal }: Context): ClientHttp {
   const base = options.endpoint.replace(/\/+(v2(\.\d+)?\/*)?$/, '')
   const secure = base.startsWith('https:')
   const agent = secure
@@ -85,10 +79,10 @@ export function openClientHttp(
     const token = await options.token?.()
     const response = await once(ask, token)
     if (response.statusCode !== 401 || token === undefined || ask.data !== undefined)
-      return await checked(response, readRefusal)
+      return await checked(response)
     response.destroy()
     options.forgetToken?.(token)
-    return await checked(await once(ask, await options.token?.()), readRefusal)
+    return await checked(await once(ask, await options.token?.()))
   }
 
   return { base, send, [Symbol.asyncDispose]: async () => agent.destroy() }
@@ -111,17 +105,30 @@ export async function* wholeBody(
 }
 
 /** The answer, unless it is a refusal: then what the server said, as a failure of ours. */
-async function checked(
-  response: IncomingMessage,
-  readRefusal: ReadRefusal,
-): Promise<IncomingMessage> {
+async function checked(response: IncomingMessage): Promise<IncomingMessage> {
   const { statusCode = 0 } = response
   if (statusCode < 300) return response
   throw readRefusal(statusCode, (await readAll(response)).toString('utf8'))
 }
 
+/** The failure that an Ingot met, whatever it is; of anybody else, what the status says. */
+function readRefusal(status: number, text: string): Failure {
+  try {
+    const { failure, message, fix } = JSON.parse(text) as Partial<WireRefusal>
+    if (failure !== undefined && Object.hasOwn(FAILURES, failure) && message !== undefined) {
+      const own =
+        fix !== undefined && message.endsWith(fix) ? message.slice(0, -fix.length) : message
+      const options = { details: { status }, ...(fix !== undefined && { fix }) }
+      return new Failure(failure as FailureCode, own.trim().replace(/\.$/, ''), options)
+    }
+  } catch {
+    // not JSON: a page of somebody else
+  }
+  return refusalByStatus(status, text)
+}
+
 /** Of any image service: the kind by the status, the message as it comes. */
-export function refusalByStatus(status: number, text: string): Failure {
+function refusalByStatus(status: number, text: string): Failure {
   return new Failure(codeOf(status), messageIn(text) || `the server answers ${status}`, {
     details: { status },
   })
@@ -153,7 +160,8 @@ function messageIn(body: string): string {
     // not JSON: a page, or plain text
   }
   return text
-    .replaceAll(/<title>.*?<\/title>|<[^>]*>/gs, ' ')
+    .replace(/^\d{3} [\w '-]+\r?\n\s*\n/, '') // the status again, above a plain text
+    .replaceAll(/<(title|h1)>.*?<\/\1>|<[^>]*>/gs, ' ')
     .replaceAll(/\s+/g, ' ')
     .trim()
     .slice(0, 2000)

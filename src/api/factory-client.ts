@@ -4,9 +4,9 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Context } from '../base/context.ts'
-import { type FailureCode, Failure, FAILURES, isFailure } from '../base/failure.ts'
+import { Failure, isFailure } from '../base/failure.ts'
 import { readEvents } from '../bytes/event-stream.ts'
-import { openClientHttp, readAll, refusalByStatus, wholeBody } from './_client-http.ts'
+import { openClientHttp, readAll, wholeBody } from './_client-http.ts'
 import type { ClientOptions, UploadData } from './client.ts'
 import type {
   WireBuild,
@@ -16,7 +16,6 @@ import type {
   WireOrder,
   WirePart,
 } from './factory-wire.ts'
-import type { WireRefusal } from './wire.ts'
 
 /** What happens to a build, for who follows it. */
 export type BuildEvent =
@@ -73,7 +72,7 @@ const TRIES = 60
  * REMOTE_UNREACHABLE, INTERRUPTED.
  */
 export function openFactoryClient(options: ClientOptions, context: Context): FactoryClient {
-  const http = openClientHttp(options, context, readRefusal)
+  const http = openClientHttp(options, context)
   const { send, base } = http
   const askJson = async <T>(method: string, path: string, json?: object, undoes = false) => {
     const headers = json === undefined ? {} : { 'content-type': 'application/json' }
@@ -191,20 +190,4 @@ function isCut(error: unknown): boolean {
 
 function pathOf(id: string, rest = ''): string {
   return `${BUILDS}/${encodeURIComponent(id)}${rest}`
-}
-
-/** The failure that an Ingot met, whatever it is; of anybody else, what the status says. */
-function readRefusal(status: number, text: string): Failure {
-  try {
-    const { failure, message, fix } = JSON.parse(text) as Partial<WireRefusal>
-    if (failure !== undefined && Object.hasOwn(FAILURES, failure) && message !== undefined) {
-      const own =
-        fix !== undefined && message.endsWith(fix) ? message.slice(0, -fix.length) : message
-      const options = { details: { status }, ...(fix !== undefined && { fix }) }
-      return new Failure(failure as FailureCode, own.trim().replace(/\.$/, ''), options)
-    }
-  } catch {
-    // not JSON: a page of somebody else
-  }
-  return refusalByStatus(status, text)
 }

@@ -8,6 +8,7 @@ import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/open-database.ts'
 import { LEASE_MS, LedgerBench, type LedgerNode } from '../testing/ledger-bench.ts'
 import { noPostgres, openPostgres } from '../testing/postgres.ts'
+import { withStandingClock } from '../testing/standing-clock.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { ledgerMigrations } from './ledger-migrations.ts'
 import { openLocalQueue } from './local-queue.ts'
@@ -248,7 +249,7 @@ test('every task ends, and ends once, in SQLite', async () => {
 })
 
 test('every task ends, and ends once, in PostgreSQL', { skip: noPostgres }, async () => {
-  const url = (await postgres?.createDatabase()) ?? ''
-  const database = await openDatabase({ postgres: url }, migrations, makeContext())
+  const address = { postgres: (await postgres?.createDatabase()) ?? '' }
+  const database = await openDatabase(await withStandingClock(address), migrations, makeContext())
   await play(database, full ? 200 : 15)
 })

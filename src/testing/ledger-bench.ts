@@ -1,5 +1,4 @@
 /** Servers that share a ledger, made for tests: time passes when it is told to, and wires are cut. */
-import { sql } from 'kysely'
 import { makeContext } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import type { Database } from '../database/database.ts'
@@ -7,6 +6,7 @@ import type { Ledger } from '../tasks/ledger.ts'
 import { openLedger } from '../tasks/open-ledger.ts'
 import type { NewTask } from '../tasks/task.ts'
 import { FakeTimers } from './fake-timers.ts'
+import { moveClock } from './standing-clock.ts'
 
 export const LEASE_MS = 30_000
 export const KEEP_MS = 120_000
@@ -75,7 +75,8 @@ export class LedgerBench {
   async pass(ms: number): Promise<void> {
     const step = LEASE_MS / 30
     for (let left = ms; left > 0; left -= step) {
-      await this.#passInDatabase(Math.min(step, left))
+      this.#now += Math.min(step, left)
+      await moveClock(this.database, Math.min(step, left))
       for (const node of this.nodes) node.timers.advance(Math.min(step, left))
       await this.settled()
     }
@@ -94,17 +95,6 @@ export class LedgerBench {
     for (const node of this.nodes) node.wire = 'whole'
     for (const go of this.#waiting) go()
     this.#waiting.clear()
-  }
-
-  async #passInDatabase(ms: number): Promise<void> {
-    this.#now += ms
-    if (this.database.kind === 'sqlite') return // it goes by our clock
-    await this.database.write((tx) =>
-      sql`update tasks set lease_until = lease_until - ${ms}::int, expires_at = expires_at - ${ms}::int,
-        created_at = created_at - ${ms}::int, updated_at = updated_at - ${ms}::int`.execute(
-        tx.as(),
-      ),
-    )
   }
 
   #wired(node: Pick<LedgerNode, 'wire'>): Database {

@@ -112,7 +112,12 @@ export interface OsBuilder<Options = unknown> {
    * Things of this builder's kind that lie about elsewhere, whoever's ledger they stand in or do not: each as `clear` takes
    * it, with the id of the image it was made for. Left out: nobody can tell.
    */
-  discover?(context: Context): Promise<readonly Discovered[]>
+  discover?(context: DiscoverContext): Promise<readonly Discovered[]>
+}
+
+export interface DiscoverContext extends Context {
+  /** Where to look, by the name that builders know it by. Default: where they build if nobody says where. */
+  readonly cloud?: string | undefined
 }
 
 export interface Discovered {
@@ -129,6 +134,8 @@ export interface ClearContext extends Context {
    * was cancelled.
    */
   readonly why?: 'reap' | 'again'
+  /** The parameters of the order that are secret. Left out: there are none, or they are not kept any more. */
+  readonly secrets?: JsonObject | undefined
 }
 
 export function defineOsBuilder<Options>(builder: OsBuilder<Options>): OsBuilder<Options> {

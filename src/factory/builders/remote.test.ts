@@ -82,20 +82,22 @@ describe('a build that is handed to another Ingot', () => {
     assert.match(image.error ?? '', /the disk is on fire/)
   })
 
-  it('that is cancelled here is cancelled there', async () => {
-    await using bench = await openFactory('cancel')
-    const parameters = { remote_parameters: { mock_wait: 600 } }
-    const image = await bench.factory.orderBase(order(parameters))
-    const signal = AbortSignal.timeout(60_000)
-    for await (const event of bench.factory.follow(image.id, signal))
-      if (event.kind === 'image' && 'remote_build' in event.image.properties) break
-    const id = remoteIdOf(await bench.factory.get(image.id))
-    await bench.factory.cancel(image.id)
-    assert.equal((await bench.ended(image)).error, 'cancelled')
-    const there = await other.service.factory.get(id).catch(() => undefined)
-    const status = there?.status ?? 'DELETED'
-    assert.ok(status.startsWith('DELET'), status)
-  })
+  for (const who of ['by its name', 'by its address, with a token of the order'])
+    it(`that is cancelled here is cancelled there, where the other is known ${who}`, async () => {
+      await using bench = await openFactory(`cancel ${who}`)
+      const place = who === 'by its name' ? {} : { endpoint: other.url, token: TOKEN }
+      const waiting = order({ ...place, remote_parameters: { mock_wait: 600 } })
+      const image = await bench.factory.orderBase(waiting)
+      const signal = AbortSignal.timeout(60_000)
+      for await (const event of bench.factory.follow(image.id, signal))
+        if (event.kind === 'image' && 'remote_build' in event.image.properties) break
+      const id = remoteIdOf(await bench.factory.get(image.id))
+      await bench.factory.cancel(image.id)
+      assert.equal((await bench.ended(image)).error, 'cancelled')
+      const there = await other.service.factory.get(id).catch(() => undefined)
+      const status = there?.status ?? 'DELETED'
+      assert.ok(status.startsWith('DELET'), status)
+    })
 
   it('is refused or fails where there is no such remote, a wrong token, or nobody', async () => {
     await using bench = await openFactory('refused')

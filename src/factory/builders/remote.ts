@@ -66,7 +66,7 @@ interface Thing {
 export function remoteBuilder(remotes: Remotes): OsBuilder<Options> {
   return defineOsBuilder<Options>({
     name: 'remote',
-    summary: 'Hands builds to another Ingot',
+    summary: 'hands builds to another Ingot',
     options,
     concurrency: 64,
     takesUp: true,
@@ -219,13 +219,15 @@ async function takeResult(
 /** Builds that nobody follows any more are cancelled and deleted there. */
 async function clear(
   things: readonly Json[],
-  { signal, buildLog }: ClearContext,
+  { signal, buildLog, secrets }: ClearContext,
   remotes: Remotes,
 ): Promise<readonly Json[]> {
   const left: Json[] = []
   for (const json of things) {
     const thing = fromJson(json)
-    const token = thing.remote === null ? undefined : remotes[thing.remote]?.token
+    const given = secrets?.['token']
+    const own = typeof given === 'string' ? given : undefined
+    const token = thing.remote === null ? own : remotes[thing.remote]?.token
     await using other = new OtherIngot({ endpoint: thing.endpoint, token, signal })
     try {
       const id = (await findThere(other, thing))?.id

@@ -3,6 +3,7 @@ import { messageOf } from '../../base/failure.ts'
 import type { Json } from '../../tasks/task.ts'
 import type { ImageRow } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
+import type { Mask } from './_mask.ts'
 import { maskOf, maskProvider } from './_mask-of.ts'
 import { providerOf } from './_providers.ts'
 import type { Secrets } from './_secrets.ts'
@@ -41,8 +42,9 @@ export async function clearThings(ground: Ground, work: ClearWork): Promise<Clea
   const context: ClearContext = {
     ...ground.context,
     signal: ending,
-    buildLog: log,
+    buildLog: maskedLog(log, mask),
     imageId: row.id,
+    secrets: secrets.parameters,
     ...(why && { why }),
   }
   log.event(`clearing away ${things.length} thing(s)`)
@@ -57,11 +59,20 @@ export async function clearThings(ground: Ground, work: ClearWork): Promise<Clea
   }
 }
 
+/** What a part tells of clearing away has no more secrets in it than what it tells of its work. */
+function maskedLog(log: BuildLog, mask: Mask): BuildLog {
+  return {
+    event: (text) => log.event(mask.apply(text)),
+    console: (chunk) => log.console(chunk),
+    output: (text) => log.output(mask.apply(text)),
+  }
+}
+
 async function clearBy(
   ground: Ground,
   { row, secrets, things }: ClearWork,
   context: ClearContext,
-  mask: ReturnType<typeof maskOf>,
+  mask: Mask,
 ): Promise<readonly Json[]> {
   const { list } = ground
   if (row.type === 'base')

@@ -6,7 +6,7 @@ import { Failure } from '../base/failure.ts'
 import { formatSize } from '../base/units.ts'
 import type { ExportFormat } from '../guests/export-formats.ts'
 import { exportImage } from '../guests/export-image.ts'
-import type { ViaFlags } from './_image-options.ts'
+import type { ViaFlags } from './_via-options.ts'
 import type { Cli } from './cli.ts'
 
 interface ExportRequest {

@@ -1,17 +1,12 @@
-/** What `pack`, `validate` and `convert` share: the options that say how an image is reached. */
+/** What `pack` and `validate` share: the options that say which image is worked on, and how. */
 import { type Command, Option } from 'commander'
 import { proxiesFromEnvironment } from '../app/config.ts'
 import { guestUplink } from '../app/guest-uplink.ts'
 import { Failure } from '../base/failure.ts'
 import { parseDuration } from '../base/units.ts'
 import type { ImageRunOptions } from '../recipes/image-run.ts'
+import { addViaOptions, type ViaFlags } from './_via-options.ts'
 import type { Cli } from './cli.ts'
-
-export interface ViaFlags {
-  rootFilesystem?: string
-  via: 'auto' | 'read' | 'appliance' | 'sandbox'
-  trusted?: boolean
-}
 
 export interface ImageFlags extends ViaFlags {
   image?: string
@@ -31,27 +26,6 @@ export function addImageOptions(command: Command): void {
   command
     .option('--no-network', 'commands in the image get no network')
     .option('--step-timeout <time>', 'how long one command of a step may take, such as 90s or 10m')
-}
-
-/** How the guest in an image is reached. */
-export function addViaOptions(command: Command): void {
-  command
-    .option(
-      '--root-filesystem <device>',
-      'the root file system when there are several, such as /dev/sda2',
-    )
-    .addOption(
-      new Option(
-        '--via <way>',
-        'how to reach into the image: read (no commands), appliance (safe for any image), sandbox (fast, for trusted images)',
-      )
-        .choices(['auto', 'read', 'appliance', 'sandbox'])
-        .default('auto'),
-    )
-    .option(
-      '--trusted',
-      'you vouch for the image: this host may mount it and run its programs (needs root)',
-    )
 }
 
 export function toImageRunOptions(

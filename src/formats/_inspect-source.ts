@@ -34,7 +34,7 @@ export async function inspectSource(source: Source, job: Job): Promise<Outcome> 
   if (descends(decide(matches, level, new FindingList(), ends.head), level))
     return await inspectInOrder(source, job)
   const decision = decide(matches, level, findings, ends.head)
-  const parser = parserFor(decision)
+  const parser = await parserFor(decision)
   if (parser) return await inspectParsed(source, parser, job)
   if (decision.kind !== 'raw') return { format: nameOf(decision) }
   noteVirtualSize(source.size, job)

@@ -22,7 +22,7 @@ import { openUnpacker } from './_unpack.ts'
 import { FINDINGS, type FindingCode } from './finding.ts'
 import { type DiskSink, OvaWalk } from './ova.ts'
 import type { DiskParser } from './parser.ts'
-import { parserOf } from './parsers.ts'
+import { loadParser } from './parsers.ts'
 import type { TarMember } from './tar.ts'
 
 /** A stream is looked at in steps of this size, whatever the chunks in which it comes. */
@@ -117,7 +117,7 @@ export class StreamInspection implements AsyncDisposable {
     const head = bytes.subarray(0, HEAD)
     const matches = detect({ head, tail: new Uint8Array(0), size: head.length })
     const decision = decide(matches, this.#level, new FindingList(), head)
-    const parser = parserFor(decision)
+    const parser = await parserFor(decision)
     if (parser) this.#track = parserTrack(parser, this.#job)
     else if (descends(decision, this.#level))
       this.#track =
@@ -141,7 +141,7 @@ export class StreamInspection implements AsyncDisposable {
   /** Only the end told that it is one; everything it needs is at the end. */
   async #endFixedVhd(): Promise<Outcome> {
     const { findings, limits, now } = this.#job
-    const parser = parserOf('vhd')
+    const parser = await loadParser('vhd')
     if (!parser) return { format: 'vhd' }
     const file = this.#kept.toSource('stream', this.#size)
     const { disk, findings: found, safe } = await parseSource(parser, file, { limits, now })

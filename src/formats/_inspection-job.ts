@@ -4,8 +4,8 @@ import { canBeGce, type Decision, type Level } from './_decide.ts'
 import type { FindingList } from './_findings.ts'
 import type { ExtentSink } from './_parse-stream.ts'
 import type { SpoolOptions } from './_spool.ts'
-import type { DiskFormatName, DiskParser, Limits } from './parser.ts'
-import { parserOf } from './parsers.ts'
+import type { DiskParser, Limits } from './parser.ts'
+import { loadParser } from './parsers.ts'
 import type { PartitionTable } from './partitions.ts'
 
 /** One inspection: what it goes by, and where it tells what it finds. */
@@ -42,8 +42,8 @@ export function descends({ kind, format }: Decision, level: Level): boolean {
 }
 
 /** Who takes the content apart, if that is a format with tables. */
-export function parserFor({ kind, format }: Decision): DiskParser | undefined {
-  return kind === 'disk' || kind === 'optical' ? parserOf(format as DiskFormatName) : undefined
+export async function parserFor({ kind, format }: Decision): Promise<DiskParser | undefined> {
+  return kind === 'disk' || kind === 'optical' ? await loadParser(format) : undefined
 }
 
 /** What people call it: `vmdk` also for its other kinds. */

@@ -14,7 +14,7 @@ import { failsWith } from '../testing/fails-with.ts'
 import { tempDir } from '../testing/temp-dir.ts'
 import { importImage, type ImportOptions } from './import-image.ts'
 import { openDisk } from './open-disk.ts'
-import { parserOf } from './parsers.ts'
+import { loadParser } from './parsers.ts'
 import { openSparseWriter } from './sparse-writer.ts'
 
 const at = await tempDir()
@@ -183,7 +183,7 @@ describe('a file of the same image', () => {
       assert.equal(Buffer.compare(await readFile(at('out/disk')), disk), 0, name)
       if (name === 'raw.gz') continue
       await using file = await openFileSource(at('image'))
-      const parser = parserOf(format as 'qcow2')
+      const parser = await loadParser(format ?? '')
       assert.ok(parser)
       const opened = await openDisk(file, parser)
       assert.equal(Buffer.compare(await opened.read(0, SIZE), disk), 0, name)

@@ -7,7 +7,7 @@ import { KiB, SECTOR } from '../base/units.ts'
 import { openFileSource, type Source } from '../bytes/source.ts'
 import { probeFileSystem } from './file-systems.ts'
 import { type Disk, openDisk } from './open-disk.ts'
-import { parserOf } from './parsers.ts'
+import { loadParser } from './parsers.ts'
 import { type ProbedFormat, probeFormat } from './probe-format.ts'
 
 /** Formats in which an image can be opened. */
@@ -54,7 +54,7 @@ export async function openImage<Format extends ImageFormat = ImageFormat>(
     const wanted: readonly ImageFormat[] = among ?? IMAGE_FORMATS
     if (format !== undefined && format !== 'raw') await demandFormat(file, format)
     const found = format ?? (await tellFormat(file, wanted))
-    const parser = parserOf(found)
+    const parser = await loadParser(found)
     if (parser === undefined || !wanted.includes(found))
       throw new Failure('IMAGE_UNREADABLE', `${path}: images are not opened as ${found} here`)
     const disk = await openDisk(file, parser, { tolerated: ['SNAPSHOTS'] })

@@ -12,7 +12,7 @@ import { memorySource } from '../../src/bytes/source.ts'
 import { createInspector } from '../../src/formats/create-inspector.ts'
 import { type Inspection } from '../../src/formats/inspect.ts'
 import { openDisk } from '../../src/formats/open-disk.ts'
-import { PARSERS } from '../../src/formats/parsers.ts'
+import { loadParser } from '../../src/formats/parsers.ts'
 import type { DiskParser } from '../../src/formats/parser.ts'
 import type { FuzzWork } from './fuzz.ts'
 import { mutate, randomFrom, sectorsOfInterest } from './mutate.ts'
@@ -77,9 +77,7 @@ function toStart(claim: string, bytes: Uint8Array): Start {
 async function answerOf(bytes: Buffer, claim: string): Promise<string> {
   const inspection = await inspect(bytes, claim)
   const codes = [...new Set(inspection.findings.map(({ code }) => code))].toSorted()
-  const parser = inspection.safe
-    ? PARSERS.find(({ name }) => name === inspection.format)
-    : undefined
+  const parser = inspection.safe ? await loadParser(inspection.format) : undefined
   if (parser !== undefined) await readAll(bytes, parser)
   return `${inspection.format} ${codes.join(' ')}`
 }

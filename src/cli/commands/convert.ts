@@ -5,7 +5,7 @@ import { formatSize } from '../../base/units.ts'
 import type { Sink } from '../../bytes/send-pieces.ts'
 import type { ExportFormat } from '../../guests/export-formats.ts'
 import type { Converted } from '../../formats/convert-image.ts'
-import { addViaOptions, type ViaFlags } from '../_image-options.ts'
+import { addViaOptions, type ViaFlags } from '../_via-options.ts'
 import type { Cli, CommandModule } from '../cli.ts'
 
 interface ConvertFlags extends ViaFlags {

@@ -93,6 +93,8 @@ const RULES: readonly [line: string, offered: string, notOffered: string][] = [
   ['ingot imagefactory --output ', 'json log', 'base_image'],
   ['ingot pack --via ', 'read appliance sandbox', '--json'],
   ['ingot pack --via=r', 'read', 'sandbox'],
+  ['ingot convert --compress=', 'zlib zstd', '--json'],
+  ['ingot convert --compress=z', 'zlib zstd', '--json'],
   ['ingot completion ', 'bash zsh fish', '--json'],
 ]
 

@@ -15,7 +15,7 @@ const NO_EFFECT = Object.entries(FLAGS).flatMap(([name, { summary }]) =>
 const HELP = `
 Accepted and of no effect: ${NO_EFFECT.join(' ')}
 \`ingot factory\` does the same in Ingot's own words.
-  ingot imagefactory base_image debian-12.tdl --parameter mock_size 1024
+  ingot imagefactory base_image debian-12.tdl --parameter builder nova
   ingot imagefactory target_image openstack --template debian-12.tdl --output json
   ingot imagefactory images '{"status": "COMPLETE"}'`
 

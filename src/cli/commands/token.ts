@@ -27,7 +27,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
     .requiredOption('--project <id>', 'whose images it may see and change')
     .option(
       '--role <role>',
-      'admin, member, reader or service; may be said again (default member)',
+      'admin, member, reader or service; may be repeated (default member)',
       collect,
     )
     .option('--user <id>', 'the user’s id; left out: NAME')

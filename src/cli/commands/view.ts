@@ -32,7 +32,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
   command
     .usage('IMAGE [--format FORMAT …] [--listen ADDRESS:PORT] [options]')
     .argument('<image>', 'the image file, of any format; it is not changed')
-    .option('--format <format>', 'offer this one only; may be said again (default: all)', collect)
+    .option('--format <format>', 'offer this one only; may be repeated (default: all)', collect)
     .addOption(imageFormatOption('--input-format'))
     .option('--listen <address:port>', 'where; port 0 takes any free one', '127.0.0.1:0')
     .option('--remote', 'let --listen name an address that other hosts reach')

@@ -25,16 +25,17 @@ ${choices.join('\n')}
   esac
 }
 _ingot() {
-  local current=\${COMP_WORDS[COMP_CWORD]} place='' flag='' word words='' below flags valued values
+  local current=\${COMP_WORDS[COMP_CWORD]} place='' flag='' word last='' words='' below flags valued values
   _ingot_at ''
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    if [[ $word == = ]]; then continue # --flag=value comes as three words
+    if [[ $word == = ]]; then flag=$last # --flag=value comes as three words
     elif [[ $flag ]]; then flag=''
     elif [[ " $below " == *" $word "* ]]; then place+=/$word; _ingot_at "$place"
     elif [[ " $valued " == *" $word "* ]]; then flag=$word
     fi
+    last=$word
   done
-  [[ $current == = ]] && current=''
+  [[ $current == = ]] && current='' flag=$last
   if [[ $flag ]]; then _ingot_choices "$place $flag"
   elif [[ $current == -* ]]; then words=$flags
   else words="$below $values"

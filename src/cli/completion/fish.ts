@@ -43,7 +43,7 @@ function nameOf({ word, short }: Flag): string {
 }
 
 function valueOf({ takesValue, choices }: Flag): string {
-  if (choices.length > 0) return ` -x -a ${quote(choices.join(' '))}`
+  if (choices.length > 0) return `${takesValue ? ' -x' : ''} -a ${quote(choices.join(' '))}`
   return takesValue ? ' -r' : ''
 }
 

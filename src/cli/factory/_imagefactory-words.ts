@@ -49,10 +49,10 @@ export const FLAGS: Readonly<Record<string, Flag>> = {
   id: { words: ['image'], summary: 'what to make it of; of `plugins`, the one to show' },
   template: { words: ['file'], summary: 'or the template; what it is made of is built first' },
   parameters: { words: ['file'], summary: 'a JSON object of parameters' },
-  parameter: { words: ['name', 'value'], summary: 'one of them; may be said again' },
+  parameter: { words: ['name', 'value'], summary: 'one of them; may be repeated' },
   'file-parameter': {
     words: ['name', 'file'],
-    summary: 'one whose value is the text of a file; may be said again',
+    summary: 'one whose value is the text of a file; may be repeated',
   },
   timeout: { words: ['seconds'], summary: 'how long a stage may take' },
   snapshot: { summary: 'let the provider make the image by a snapshot' },

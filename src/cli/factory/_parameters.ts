@@ -12,7 +12,7 @@ export interface ParameterFlags {
 export function addParameterOptions(command: Command): Command {
   return command
     .option('--parameters <file>', 'parameters of the builder or target, a JSON object')
-    .option('--parameter <name=value>', 'one of them; may be said again', collect)
+    .option('--parameter <name=value>', 'one of them; may be repeated', collect)
     .option('--file-parameter <name=file>', 'one whose value is the text of a file', collect)
 }
 

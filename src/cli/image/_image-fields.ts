@@ -26,8 +26,8 @@ export function addFieldOptions(command: Command): Command {
     .option('--no-protected', 'it can be deleted')
     .option('--hidden', 'it is in no list')
     .option('--no-hidden', 'it is in lists')
-    .option('--tag <tag>', 'may be said again', collect)
-    .option('--property <name=value>', 'may be said again', collect)
+    .option('--tag <tag>', 'may be repeated', collect)
+    .option('--property <name=value>', 'may be repeated', collect)
 }
 
 /** The fields that flags give, as they are on the wire. Fails with USAGE. */

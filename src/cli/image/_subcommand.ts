@@ -23,7 +23,7 @@ export async function withService(
   await work(client, cli)
 }
 
-/** For options that may be said again. */
+/** For options that may be repeated. */
 export function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }

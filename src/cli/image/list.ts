@@ -19,8 +19,8 @@ export const defineList: DefineImageCommand = (image, openCli) => {
     .option('--name <name>', 'only those of this name')
     .option('--status <status>', 'only those of this status')
     .option('--visibility <visibility>', 'public, community, shared, private, or all')
-    .option('--tag <tag>', 'only those with this tag; may be said again', collect)
-    .option('--property <name=value>', 'only those with this property; may be said again', collect)
+    .option('--tag <tag>', 'only those with this tag; may be repeated', collect)
+    .option('--property <name=value>', 'only those with this property; may be repeated', collect)
     .option('--hidden', 'those that are hidden, instead of the others')
     .option('--sort <key[:asc|desc],…>', 'for example name:asc,size:desc')
     .action(async (flags: ListFlags) => {

@@ -16,8 +16,8 @@ export const defineSet: DefineImageCommand = (image, openCli) => {
   addFieldOptions(subcommand(image, 'set', 'change the record of an image'))
     .argument('<image>', 'its id or name')
     .option('--name <name>', 'its new name')
-    .option('--unset-property <name>', 'take a property away; may be said again', collect)
-    .option('--untag <tag>', 'take a tag away; may be said again', collect)
+    .option('--unset-property <name>', 'take a property away; may be repeated', collect)
+    .option('--untag <tag>', 'take a tag away; may be repeated', collect)
     .action(async (name: string, flags: SetFlags) => {
       await withService(image, openCli, flags, async (client, cli) => {
         const found = await client.find(name)

@@ -50,7 +50,7 @@ const THINGS = 'mock-things'
 
 export const mockBuilder = defineOsBuilder<Options>({
   name: 'mock',
-  summary: 'Makes small disks with nothing on them, for trials',
+  summary: 'small disks with nothing on them, for trials',
   options,
   concurrency: 32,
   refuses({ os }, { builder }) {

@@ -23,7 +23,7 @@ type Anything = Static<typeof anything>
 export const mockTarget = defineCloudTarget<Options, Anything, Anything>({
   name: 'mock',
   aliases: ['MockCloud', 'mockcloud', 'mocksphere', 'rhevmock', 'ecmock', 'mockspace', 'mockstack'],
-  summary: 'A cloud that is none, for trials',
+  summary: 'a cloud that is none, for trials',
   options,
   provider: { options: anything, credentials: anything },
   concurrency: 32,

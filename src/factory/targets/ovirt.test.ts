@@ -102,6 +102,17 @@ suite('the oVirt target', () => {
     assert.deepEqual(counts(), [0, 0, 0])
   })
 
+  test('waits for what is locked, but not for ever for what is in use', async () => {
+    const { pushed } = await push({ ovirt_name: 'used' })
+    const record = factoryImage({ identifierOnProvider: pushed.identifier })
+    const remove = async () => await target.remove!(record, provider(), clearContext())
+    ovirt.trouble.refused['DELETE /templates'] = 409
+    await assert.rejects(remove, failsWith('CLOUD_FULL'))
+    delete ovirt.trouble.refused['DELETE /templates']
+    await remove()
+    assert.deepEqual(counts(), [0, 0, 0])
+  })
+
   test('tries again when the daemon is busy', async () => {
     ovirt.trouble.failNext = 2
     const { written } = await push({ ovirt_name: 'busy', ovirt_result: 'disk' })

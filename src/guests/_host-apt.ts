@@ -8,6 +8,7 @@ import { dirname, extname, join, resolve } from 'node:path'
 import type { Context } from '../base/context.ts'
 import { removeLeftovers, workingPath } from '../base/leftovers.ts'
 import { findProgram, runProcess } from '../base/process.ts'
+import { hostUplink, type OpenUplink } from '../remotes/uplink.ts'
 import { readAptOptions } from './apt-options.ts'
 import { hasMirrorTrouble } from './_apt-complaints.ts'
 import { type AptSource, formatSources } from './apt-sources.ts'
@@ -24,6 +25,8 @@ export interface HostAptOptions {
   /** Ingot's cache directory. */
   cacheDir: string
   timeoutMs: number
+  /** How it gets to the guest's mirrors; left out: as this host. */
+  uplink?: OpenUplink | undefined
   onOutput: (text: string) => void
   context: Context
 }
@@ -58,9 +61,11 @@ export async function openHostApt(apt: GuestApt, options: HostAptOptions): Promi
   const settings = [...(await readAptOptions()), ...(await sandboxOf(own))]
   await writeFile(configuration, configurationOf(home, own, apt, settings))
   const updated = join(home, 'updated')
+  const uplink = await (options.uplink ?? hostUplink)([], context)
 
   const run = async (...words: string[]): Promise<AptResult> => {
-    const argv = ['flock', join(home, 'lock'), 'apt-get', '-q', '-y', ...words]
+    const apt = ['flock', join(home, 'lock'), 'apt-get', '-q', '-y', ...words]
+    const argv = [...uplink.launcher, ...apt]
     const result = await runProcess(argv, {
       env: { ...ENVIRONMENT, APT_CONFIG: configuration },
       timeoutMs: options.timeoutMs,
@@ -85,7 +90,10 @@ export async function openHostApt(apt: GuestApt, options: HostAptOptions): Promi
       return result
     },
     run,
-    [Symbol.asyncDispose]: () => rm(own, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      await uplink[Symbol.asyncDispose]()
+      await rm(own, { recursive: true, force: true })
+    },
   }
 }
 

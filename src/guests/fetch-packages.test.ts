@@ -8,6 +8,8 @@ import * as fc from 'fast-check'
 import { makeContext } from '../base/context.ts'
 import { isFailure } from '../base/failure.ts'
 import { findProgram } from '../base/process.ts'
+import { fenceUplinks, findFenceTrouble } from '../remotes/fenced-uplink.ts'
+import type { OpenUplink } from '../remotes/uplink.ts'
 import { openRemote } from '../remotes/open-remote.ts'
 import { type AptRepository, openAptRepository } from '../testing/apt-repository.ts'
 import { failsWith } from '../testing/fails-with.ts'
@@ -37,7 +39,7 @@ Description: x
 `
 
 /** A guest with these sources, and a cache that nobody used. */
-async function open(sources: string, more: RemoteScript = {}) {
+async function open(sources: string, more: RemoteScript = {}, uplink?: OpenUplink) {
   const cacheDir = await mkdtemp(join(directory, 'cache-'))
   const clock = { now: new Date('2026-01-01T00:00:00Z') }
   const context = makeContext({ now: () => clock.now })
@@ -50,7 +52,8 @@ async function open(sources: string, more: RemoteScript = {}) {
     },
   })
   const options = { timeoutMs: 60_000, onOutput: () => {}, context, cacheDir }
-  return { ...script, remote: openRemote(script.driver, context), options, clock }
+  const driver = { ...script.driver, ...(uplink && { uplink }) }
+  return { ...script, remote: openRemote(driver, context), options, clock }
 }
 
 const app = { name: 'app', version: '2:1.0~beta1-3', depends: 'library (>= 1), already' }
@@ -58,6 +61,28 @@ const library = { name: 'library', version: '1.5' }
 const trusted = ({ url }: AptRepository) => `deb [trusted=yes] ${url} ./\n`
 
 describe('packages fetched by this host', { skip }, () => {
+  it('come only from mirrors that the guest itself may reach', async (t) => {
+    const trouble = await findFenceTrouble([], makeContext())
+    if (trouble !== undefined) return t.skip(trouble)
+    await using repository = await openAptRepository([library])
+    const nowhere = await open(
+      trusted(repository),
+      {},
+      fenceUplinks(async () => []),
+    )
+    await assert.rejects(
+      fetchPackages(nowhere.remote, [{ name: 'library' }], nowhere.options),
+      failsWith('DOWNLOAD_FAILED'),
+    )
+    const there = await open(
+      trusted(repository),
+      {},
+      fenceUplinks(async () => [repository.url]),
+    )
+    const fetched = await fetchPackages(there.remote, [{ name: 'library' }], there.options)
+    assert.equal(fetched?.files.length, 1)
+  })
+
   it('come with what they need and the guest does not have, in the order dpkg wants', async () => {
     await using repository = await openAptRepository([app, library, { name: 'already' }])
     const { remote, options, changes } = await open(trusted(repository))

@@ -54,7 +54,7 @@ export async function fetchPackages(
 ): Promise<FetchedPackages | undefined> {
   const guest = await readGuestApt(remote)
   if (guest === undefined || guest.sources.length === 0) return undefined
-  await using host = await openHostApt(guest, options)
+  await using host = await openHostApt(guest, { ...options, uplink: remote.uplink })
   const words = specs.map(({ name, version }) => (version ? `${name}=${version}` : name))
   const pinned = specs.some(({ version }) => version !== undefined)
   const install = ['install', ...(pinned ? ['--allow-downgrades'] : [])]

@@ -80,7 +80,8 @@ export async function openAppliance(
     const launch = { drive, ...launchSettings(options), scratch }
     await ask(child.callWithin(LAUNCH_LIMIT_MS, 'launch', launch))
     const rootFileSystem = await ask(child.call('mount', examination, question))
-    return { ...appliance.driver(path, readonly), rootFileSystem }
+    const driver = { ...appliance.driver(path, readonly), rootFileSystem }
+    return network === false ? driver : { ...driver, uplink: network }
   } catch (error) {
     await appliance.close()
     throw error

@@ -127,6 +127,7 @@ export function openRemote(driver: RemoteDriver, context: Context): Remote {
     place: driver.place,
     via: driver.via,
     rootFileSystem: driver.rootFileSystem,
+    uplink: driver.uplink,
     can: {
       run: driver.run !== undefined,
       write: driver.run !== undefined || driver.writeFile !== undefined,

@@ -7,6 +7,7 @@
  * there is no `run` either, by a Failure REMOTE_CANNOT.
  */
 import type { Facts } from './facts.ts'
+import type { OpenUplink } from './uplink.ts'
 
 /**
  * A command to run as root in the place of work: in `/`, with umask 022. No shell is involved
@@ -69,6 +70,8 @@ export interface RemoteDriver extends AsyncDisposable {
   readonly via: string
   /** Device of the root file system inside an image: `/dev/sda1`. */
   readonly rootFileSystem?: string
+  /** See `Remote`. */
+  readonly uplink?: OpenUplink
   run?(command: Command): Promise<CommandResult>
   /** Contents of a file, links followed; undefined if there is none. More than `limit` bytes: REMOTE_CANNOT. */
   readFile?(path: string, limit: number): Promise<Uint8Array | undefined>
@@ -99,6 +102,8 @@ export interface Remote extends AsyncDisposable {
   readonly place: 'image' | 'host'
   readonly via: string
   readonly rootFileSystem: string | undefined
+  /** How to get to the network for the guest, to the places that it names; undefined: as this host. */
+  readonly uplink: OpenUplink | undefined
   readonly can: { readonly run: boolean; readonly write: boolean }
   /** What the guest says of itself. Read once. Fails with NO_OPERATING_SYSTEM. */
   facts(): Promise<Facts>

@@ -116,11 +116,11 @@ describe('a template, as a recipe,', () => {
   })
 
   it('has files and commands of the web fetched when it runs, by this host', async () => {
-    const pages = { '/f': Buffer.from([0, 255]), '/c': 'echo fetched' }
+    const pages = { '/f?{{x}}': Buffer.from([0, 255]), '/c': 'echo fetched' }
     await using server = await openWebServer(pages)
     const run = await runText(
       recipeOf(`
-        <files><file name="/f" type="url">${server.url}/f</file></files>
+        <files><file name="/f" type="url">${server.url}/f?{{x}}</file></files>
         <commands><command name="c" type="url">${server.url}/c</command></commands>`),
     )
     assert.ok(run.report.ok, JSON.stringify(run.report.verdicts))

@@ -19,7 +19,7 @@ export function toRecipeText(tdl: Tdl): string {
 }
 
 /** Source: Oz's order of customisation. Without packages, files and commands it skips the precommands too. */
-export function toSteps(tdl: Tdl): readonly Step[] {
+function toSteps(tdl: Tdl): readonly Step[] {
   const { repositories, packages, files, precommands, commands } = tdl
   const isEmpty = packages.length + files.length + commands.length === 0
   return [
@@ -91,7 +91,9 @@ export function toPackageSteps(names: readonly string[], osName: string): readon
 }
 
 function toFileStep({ path, content }: TdlFile): Step {
-  return { file: { path: asLiteral(path), ...toContent(content, 'content') } }
+  const told =
+    content.type === 'url' ? { url: asLiteral(content.url) } : toContent(content, 'content')
+  return { file: { path: asLiteral(path), ...told } }
 }
 
 function toCommandStep({ name, content }: TdlCommand): Step {

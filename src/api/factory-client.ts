@@ -56,12 +56,14 @@ export interface FactoryClient extends AsyncDisposable {
   retry(id: string, secrets?: BuildSecrets): Promise<WireBuild>
   delete(id: string, how?: BuildSecrets & { readonly keep?: boolean }): Promise<void>
   parts(): Promise<readonly WirePart[]>
-  leftovers(): Promise<readonly WireLeftover[]>
+  /** Builders look around in `cloud`, or where they build if nobody says where. */
+  leftovers(cloud?: string): Promise<readonly WireLeftover[]>
   /** Gives what is left still. */
-  reap(id?: string): Promise<readonly WireLeftover[]>
+  reap(id?: string, cloud?: string): Promise<readonly WireLeftover[]>
 }
 
 const BUILDS = '/ingot/v1/builds'
+const LEFTOVERS = '/ingot/v1/leftovers'
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i
 /** Between two tries to come back to a server that went away, and how often it is tried. */
 const AGAIN_MS = 1000
@@ -146,12 +148,17 @@ export function openFactoryClient(options: ClientOptions, context: Context): Fac
     delete: async (id, { keep = false, ...secrets } = {}) =>
       await askJson('DELETE', pathOf(id, keep ? '?keep=true' : ''), secrets, true),
     parts: async () => (await askJson<{ plugins: WirePart[] }>('GET', '/ingot/v1/plugins')).plugins,
-    leftovers: async () =>
-      (await askJson<{ leftovers: WireLeftover[] }>('GET', '/ingot/v1/leftovers')).leftovers,
-    reap: async (id) => {
-      const body = id === undefined ? {} : { build_id: id }
-      const path = '/ingot/v1/leftovers'
-      return (await askJson<{ leftovers: WireLeftover[] }>('POST', path, body)).leftovers
+    leftovers: async (cloud) => {
+      const path =
+        cloud === undefined ? LEFTOVERS : `${LEFTOVERS}?cloud=${encodeURIComponent(cloud)}`
+      return (await askJson<{ leftovers: WireLeftover[] }>('GET', path)).leftovers
+    },
+    reap: async (id, cloud) => {
+      const body = {
+        ...(id !== undefined && { build_id: id }),
+        ...(cloud !== undefined && { cloud }),
+      }
+      return (await askJson<{ leftovers: WireLeftover[] }>('POST', LEFTOVERS, body)).leftovers
     },
     [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
   }

@@ -169,9 +169,12 @@ export interface Factory extends AsyncDisposable {
   ): Promise<void>
 
   parts(): readonly PartInfo[]
-  /** What builds left elsewhere; and removes it. */
-  leftovers(): Promise<Leftover[]>
-  reap(imageId?: string): Promise<Leftover[]>
+  /**
+   * What builds left elsewhere; and removes it. Beside what is known, builders look where they build if nobody says where,
+   * or in `cloud`; then, if that cannot be looked at, it fails as builders do.
+   */
+  leftovers(cloud?: string): Promise<Leftover[]>
+  reap(imageId?: string, cloud?: string): Promise<Leftover[]>
 
   /** For the worker. */
   readonly kinds: readonly TaskKind[]

@@ -12,6 +12,7 @@ import {
 } from './_scene.ts'
 
 interface ReapFlags extends FactoryFlags {
+  readonly cloud?: string
   readonly list?: boolean
 }
 
@@ -74,15 +75,19 @@ export const defineReap: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'reap', 'remove what builds left in clouds and nobody needs')
     .argument('[image]', 'of one build only, by its id or name; left out: of all')
     .option('--list', 'say what there is, and remove nothing')
+    .option(
+      '--cloud <name>',
+      'look around in this cloud of clouds.yaml; left out: in the one of OS_… variables',
+    )
     .action(async (image: string | undefined, flags: ReapFlags) => {
       await withFactory(factory, openCli, flags, async ({ client, cli }) => {
-        const all = await client.leftovers()
+        const all = await client.leftovers(flags.cloud)
         // Things may be left of a build whose record is gone.
         const isBuild = image === undefined || all.some((one) => one.build_id === image)
         const id = isBuild ? image : (await client.find(image)).id
         const left = flags.list
           ? all.filter((one) => id === undefined || one.build_id === id)
-          : await client.reap(id)
+          : await client.reap(id, flags.cloud)
         if (cli.json) cli.print(JSON.stringify(left))
         else if (left.length === 0) cli.say('nothing is left')
         else cli.print(formatLeftovers(left))

@@ -76,8 +76,8 @@ export function makeNovaBuilder({
       })
     },
     discover: async (context) =>
-      await clouds.use(undefined, context, async (services) => {
-        const things = await findCloudLeftovers(services, null)
+      await clouds.use(context.cloud, context, async (services) => {
+        const things = await findCloudLeftovers(services, context.cloud ?? null)
         return things.map((thing) => ({ imageId: thing.imageId, thing: { ...thing } }))
       }),
   })

@@ -17,8 +17,15 @@ interface Found extends Leftover {
 /** A cloud that is away must not keep anybody waiting for the list. */
 const LOOK_MS = 30_000
 
-/** What builders find, without what builds here are at work on, and without images whose leftovers are `known` already. */
-async function findUnknown(ground: Ground, known: readonly Leftover[]): Promise<Found[]> {
+/**
+ * What builders find in a cloud, or where they build if nobody says where; without what builds here are at work on, and without images whose leftovers are `known` already.
+ * Of a cloud that is named it is no secret that it cannot be looked at.
+ */
+async function findUnknown(
+  ground: Ground,
+  known: readonly Leftover[],
+  cloud: string | undefined,
+): Promise<Found[]> {
   const { list, records, context } = ground
   const found: Found[] = []
   for (const builder of list.builders) {
@@ -26,7 +33,7 @@ async function findUnknown(ground: Ground, known: readonly Leftover[]): Promise<
     using limit = deadline(LOOK_MS, () => new Error(`not done after ${LOOK_MS / 1000} s`))
     const signal = AbortSignal.any([context.signal, limit.signal])
     try {
-      const things = await stopInTime(builder.discover({ ...context, signal }), signal)
+      const things = await stopInTime(builder.discover({ ...context, signal, cloud }), signal)
       for (const { imageId, thing } of things) {
         if (known.some((one) => one.imageId === imageId)) continue
         const row = imageId === null ? undefined : await records.find(imageId)
@@ -39,6 +46,7 @@ async function findUnknown(ground: Ground, known: readonly Leftover[]): Promise<
         found.push({ imageId: imageId ?? '', part, thing, reason, builder, isForeign })
       }
     } catch (error) {
+      if (cloud !== undefined) throw error
       // Most often there is no such cloud here at all.
       context.log.info('factory.not-discovered', { part: builder.name, error: messageOf(error) })
     }
@@ -49,15 +57,20 @@ async function findUnknown(ground: Ground, known: readonly Leftover[]): Promise<
 export async function listDiscovered(
   ground: Ground,
   known: readonly Leftover[],
+  cloud?: string,
 ): Promise<Leftover[]> {
-  const found = await findUnknown(ground, known)
+  const found = await findUnknown(ground, known, cloud)
   return found.map(({ imageId, part, thing, reason }) => ({ imageId, part, thing, reason }))
 }
 
 /** Removes what is found; of images that are not known here only when one is named. */
-export async function reapDiscovered(ground: Ground, imageId?: string): Promise<void> {
+export async function reapDiscovered(
+  ground: Ground,
+  imageId?: string,
+  cloud?: string,
+): Promise<void> {
   const { context } = ground
-  const found = (await findUnknown(ground, [])).filter((one) =>
+  const found = (await findUnknown(ground, [], cloud)).filter((one) =>
     imageId === undefined ? !one.isForeign : one.imageId === imageId,
   )
   for (const { builder, imageId: owner } of firstOfEach(found)) {

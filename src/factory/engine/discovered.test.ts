@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Failure } from '../../base/failure.ts'
 import { Type } from '../../schema/type.ts'
+import { failsWith } from '../../testing/fails-with.ts'
 import { openTestFactory } from '../../testing/test-factory.ts'
 import { tempDir } from '../../testing/temp-dir.ts'
 import { type Discovered, defineOsBuilder, type OsBuilder } from '../os-builder.ts'
@@ -51,4 +52,27 @@ test('what builders find and no build knows of is listed, and removed when its i
   assert.equal((await factory.reap()).length, 2)
   assert.deepEqual(await factory.reap(OF_NOBODY), [])
   assert.equal(things.size, 0)
+})
+
+test('a cloud that is named is where builders look; what they cannot look at is told then', async () => {
+  const asked: (string | undefined)[] = []
+  const builder: OsBuilder = {
+    ...builderOf('cloud', new Set()),
+    discover: async ({ cloud }) => {
+      asked.push(cloud)
+      if (cloud === 'unknown') throw new Failure('CONFIG_INVALID', 'no cloud unknown')
+      return cloud === 'other' ? [{ imageId: OF_NOBODY, thing: 'port' }] : []
+    },
+  }
+  await using bench = await openTestFactory({ directory: at('named'), builders: [builder] })
+  const { factory } = bench
+  assert.deepEqual(await factory.leftovers(), [])
+  assert.deepEqual(
+    (await factory.leftovers('other')).map(({ thing }) => thing),
+    ['port'],
+  )
+  await assert.rejects(factory.leftovers('unknown'), failsWith('CONFIG_INVALID'))
+  await assert.rejects(factory.reap(undefined, 'unknown'), failsWith('CONFIG_INVALID'))
+  assert.equal((await factory.reap(undefined, 'other')).length, 1)
+  assert.deepEqual(asked, [undefined, 'other', 'unknown', 'unknown', 'other', 'other'])
 })

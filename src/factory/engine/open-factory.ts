@@ -56,11 +56,11 @@ export async function openFactory(parts: FactoryParts): Promise<Factory> {
     retry: async (id, secrets = {}) => toImage(await retryImage(ground, id, secrets)),
     delete: async (id, secrets = {}) => await deleteImage(ground, id, secrets),
     parts: () => list.describe(),
-    leftovers: async () => await listAllLeftovers(ground),
-    reap: async (imageId) => {
+    leftovers: async (cloud) => await listAllLeftovers(ground, cloud),
+    reap: async (imageId, cloud) => {
       await reapLeftovers(ground, imageId)
-      await reapDiscovered(ground, imageId)
-      const left = await listAllLeftovers(ground)
+      await reapDiscovered(ground, imageId, cloud)
+      const left = await listAllLeftovers(ground, cloud)
       return imageId === undefined ? left : left.filter((one) => one.imageId === imageId)
     },
     kinds,
@@ -69,9 +69,9 @@ export async function openFactory(parts: FactoryParts): Promise<Factory> {
 }
 
 /** What is known, and what builders find beside it. */
-async function listAllLeftovers(ground: Ground): Promise<Leftover[]> {
+async function listAllLeftovers(ground: Ground, cloud?: string): Promise<Leftover[]> {
   const known = await listLeftovers(ground)
-  return [...known, ...(await listDiscovered(ground, known))]
+  return [...known, ...(await listDiscovered(ground, known, cloud))]
 }
 
 function makeGround(parts: FactoryParts): Ground {

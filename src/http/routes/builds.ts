@@ -17,6 +17,7 @@ import {
   requesterOf,
 } from '../_factory-door.ts'
 import { parseJson } from '../_body.ts'
+import { queryOf } from '../_plain-query.ts'
 
 const BUILDS = '/ingot/v1/builds'
 const BUILD = `${BUILDS}/:build_id`
@@ -176,12 +177,6 @@ async function listBuilds(
 }
 
 type Query = Readonly<Record<string, string | undefined>>
-
-/** What was said once; of what was said more often, the last. */
-function queryOf({ raw }: FastifyRequest): Query {
-  const [, text = ''] = (raw.url ?? '').split(/\?(.*)/s)
-  return Object.fromEntries(new URLSearchParams(text))
-}
 
 function parseLimit(text: string | undefined): number | undefined {
   if (text === undefined || /^[1-9]\d{0,8}$/.test(text)) return text ? Number(text) : undefined

@@ -6,6 +6,7 @@ import type { Leftover } from '../../factory/factory.ts'
 import { sendJson } from '../_answer.ts'
 import { hasBody, readJsonObject } from '../_body.ts'
 import { openDoor } from '../_door.ts'
+import { queryOf } from '../_plain-query.ts'
 
 const LEFTOVERS = '/ingot/v1/leftovers'
 
@@ -25,20 +26,23 @@ export function factoryPartRoutes(app: FastifyInstance, service: Service): void 
 
   app.get(
     LEFTOVERS,
-    { schema: { summary: 'what builds left in clouds' } },
-    door.allowed('factory_reap', async ({ reply }) =>
-      sendJson(reply, 200, { leftovers: (await factory.leftovers()).map(toWireLeftover) }),
-    ),
+    { schema: { summary: 'what builds left in clouds; ?cloud=NAME looks around in that one' } },
+    door.allowed('factory_reap', async ({ request, reply }) => {
+      const leftovers = (await factory.leftovers(queryOf(request)['cloud'])).map(toWireLeftover)
+      return sendJson(reply, 200, { leftovers })
+    }),
   )
 
   app.post(
     LEFTOVERS,
     { schema: { summary: 'remove what builds left in clouds; answers with what is left still' } },
     door.allowed('factory_reap', async (visit) => {
-      const { build_id: id } = hasBody(visit.request.raw) ? await readJsonObject(visit) : {}
+      const { build_id: id, cloud } = hasBody(visit.request.raw) ? await readJsonObject(visit) : {}
       if (id !== undefined && typeof id !== 'string')
         throw new Failure('REQUEST_INVALID', 'build_id is the id of a build')
-      const leftovers = (await factory.reap(id)).map(toWireLeftover)
+      if (cloud !== undefined && typeof cloud !== 'string')
+        throw new Failure('REQUEST_INVALID', 'cloud is the name of a cloud')
+      const leftovers = (await factory.reap(id, cloud)).map(toWireLeftover)
       return sendJson(visit.reply, 200, { leftovers })
     }),
   )

@@ -77,7 +77,8 @@ export type ValidateOrder = RunOrder & (ImageOrder | HostsOrder)
 export type ProvisionOrder = RunOrder & HostsOrder
 
 export interface RecipeRunQuery {
-  readonly owner?: string | undefined
+  /** Null: of no project. */
+  readonly owner?: string | null | undefined
   readonly kind?: RecipeRunKind | undefined
   /** Newest first; default 100, at most 1,000. */
   readonly limit?: number | undefined

@@ -22,12 +22,13 @@ import { createServer } from '../http/server.ts'
 
 /** Who a token stands for. */
 export interface TestCaller {
-  readonly project: string
+  /** Null: its token is for none. */
+  readonly project: string | null
   readonly roles: readonly string[]
 }
 
 /** Tokens are the names. */
-export const TEST_CALLERS = {
+const TEST_CALLERS = {
   admin: { project: 'p-admin', roles: ['admin'] },
   alice: { project: 'p-alice', roles: ['member'] },
   reader: { project: 'p-alice', roles: ['reader'] },

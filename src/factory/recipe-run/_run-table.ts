@@ -79,7 +79,8 @@ export class RunTable {
 
   async list({ owner, kind, limit = DEFAULT_PAGE }: RecipeRunQuery): Promise<RunRow[]> {
     let select = this.#database.read<RunTables>().selectFrom('recipe_runs').selectAll()
-    if (owner !== undefined) select = select.where('owner', '=', owner)
+    if (owner === null) select = select.where('owner', 'is', null)
+    else if (owner !== undefined) select = select.where('owner', '=', owner)
     if (kind !== undefined) select = select.where('kind', '=', kind)
     const most = Math.max(1, Math.min(limit, MAX_PAGE))
     return await select.orderBy('created_at', 'desc').orderBy('id').limit(most).execute()

@@ -44,6 +44,29 @@ describe('recipes behind the API', () => {
     }
   })
 
+  it('are listed for their project only; who has none sees none', async () => {
+    const callers = { stray: { project: null, roles: ['reader'] } }
+    await using lenient = await openTestServer({ callers, rules: { factory_get: 'role:reader' } })
+    await lenient.service.recipeRuns.validate({
+      requester: { owner: 'p-alice', userId: 'alice', requestId: 'req-1' },
+      recipe: { text: 'name: hello\nvalidators: [package: [bash]]\n' },
+      args: {},
+      hosts: ['127.0.0.1:1'],
+      user: 'root',
+      privateKey: '-----BEGIN OPENSSH PRIVATE KEY-----\n',
+      knownHosts: 'x',
+    })
+    for (const [as, count] of [
+      ['alice', 1],
+      ['admin', 1],
+      ['bob', 0],
+      ['stray', 0],
+    ] as const) {
+      const { json } = await lenient.ask('GET /ingot/v1/recipe-runs', { as })
+      assert.equal(json.runs.length, count, as)
+    }
+  })
+
   it('that were never run are not there', async () => {
     for (const line of ['GET', 'POST'] as const) {
       const end = line === 'POST' ? '/cancel' : ''

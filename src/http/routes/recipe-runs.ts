@@ -76,8 +76,7 @@ export function recipeRunRoutes(
     RUNS,
     { schema: { summary: 'list runs of recipes, newest first' } },
     door.allowed('factory_get', async (visit) => {
-      const owner = ownerSeenBy(visit) ?? undefined
-      const found = await runs.list({ owner })
+      const found = await runs.list({ owner: ownerSeenBy(visit) })
       return sendJson(visit.reply, 200, { runs: found.map((run) => toWireRun(run)) })
     }),
   )

@@ -48,7 +48,7 @@ const TEXT = 'string'
 const MAYBE_TEXT = ['null', 'string'] as const
 
 /** Fields that every image has, in the order of people. Those without `readOnly` may be given and changed. */
-export function baseFields(formats: ImageFormats): Readonly<Record<string, WireField>> {
+function baseFields(formats: ImageFormats): Readonly<Record<string, WireField>> {
   return {
     id: { type: TEXT, pattern: UUID_PATTERN, description: 'An identifier for the image' },
     name: { type: MAYBE_TEXT, maxLength: MAX_NAME, description: 'Descriptive name for the image' },

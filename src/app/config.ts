@@ -15,7 +15,7 @@ import { isMapping, Layers, type Mapping, type Setting, settingsOf } from './_la
 import { KEYSTONE_DEFAULTS, serviceDefaults, serviceSettings } from './service-config.ts'
 
 /** Every setting: meaning, unit and default. */
-export const configSchema = Type.Object(
+const configSchema = Type.Object(
   {
     cache_dir: Type.String({
       description: 'directory for downloads, packages and probes that are kept between runs',

@@ -8,13 +8,13 @@ import type { Metadefs, Namespace } from '../metadefs/metadefs.ts'
 import { findFaults } from '../schema/find-faults.ts'
 
 /** Where the standard metadata definitions stand: beside the program. */
-export const STANDARD_METADEFS = join(import.meta.dirname, '../../metadefs')
+const STANDARD_METADEFS = join(import.meta.dirname, '../../metadefs')
 
 /**
  * Reads namespaces from the YAML files of a directory.
  * Fails with CONFIG_INVALID, which names the file and every fault.
  */
-export async function readMetadefs(directory: string, now: Date): Promise<Namespace[]> {
+async function readMetadefs(directory: string, now: Date): Promise<Namespace[]> {
   const { parse } = await import('yaml')
   const files = (await readdir(directory)).filter((file) => file.endsWith('.yaml')).toSorted()
   return await Promise.all(

@@ -1,10 +1,7 @@
 import { join } from 'node:path'
 import { toImageFactoryRecord } from '../api/factory-wire.ts'
 import type { Context } from '../base/context.ts'
-import { isPublicAddress } from '../bytes/public-address.ts'
 import { publicWeb } from '../bytes/public-web.ts'
-import type { WebRules } from '../bytes/web-request.ts'
-import { Failure } from '../base/failure.ts'
 import type { BodyParts } from '../factory/body/body.ts'
 import { openBodies } from '../factory/body/open-bodies.ts'
 import type { Factory, GivenTemplate } from '../factory/factory.ts'
@@ -95,7 +92,7 @@ export async function openConfiguredFactory(
       maxLogSize,
       providers: settings.providers,
     },
-    callbackRules: callbackRules(settings.callback_hosts),
+    callbackRules: publicWeb(settings.callback_hosts, 'Name the host in factory.callback_hosts.'),
   })
   const recipeRuns = openRecipeRuns({
     ...shared,
@@ -108,23 +105,4 @@ export async function openConfiguredFactory(
 function reachOf(privateHosts: readonly string[], uplink: OpenUplink): Reach {
   const web = publicWeb(privateHosts, 'Name the host in factory.private_hosts.')
   return { web, files: false, uplink }
-}
-
-/** Callbacks go to the public internet, and to the hosts that the configuration names. */
-function callbackRules(hosts: readonly string[]): WebRules {
-  const isNamed = ({ hostname }: URL) => hosts.includes(hostname.toLowerCase())
-  return {
-    checkUrl: ({ protocol, hostname }) => {
-      if (!/^https?:$/.test(protocol) || hostname === '')
-        throw new Failure('REQUEST_INVALID', `a callback goes to http: or https:, not ${protocol}`)
-    },
-    checkAddress: (url, address) => {
-      if (isNamed(url) || isPublicAddress(address)) return
-      throw new Failure(
-        'REQUEST_INVALID',
-        `the callback to ${url.host} is refused: ${address} is not on the public internet`,
-        { fix: 'Name the host in factory.callback_hosts.' },
-      )
-    },
-  }
 }

@@ -40,7 +40,7 @@ export function formatInspection(
 }
 
 /** `refused: A check sum is wrong (CHECKSUM) at byte 64: found 0x12, expected 0x34`. */
-export function formatFinding({ code, severity, at, found, expected }: Finding): string {
+function formatFinding({ code, severity, at, found, expected }: Finding): string {
   const place = at === undefined ? '' : ` at byte ${at}`
   const facts = [
     ...(found === undefined ? [] : [`found ${printable(found)}`]),

@@ -1,5 +1,6 @@
 /** Puts the runs of recipes together, of the parts that it is handed. */
 import type { Json } from '../tasks/task.ts'
+import { offerAll } from './engine/_ground.ts'
 import { readLog } from './engine/_log-table.ts'
 import { News } from './engine/_news.ts'
 import { checkHosts, checkImage, checkRecipe } from './recipe-run/_check-order.ts'
@@ -43,11 +44,7 @@ export function openRecipeRuns(parts: RecipeRunsParts): RecipeRuns {
     cancel: async (id) => {
       await table.demand(id)
       await ledger.cancel(id)
-      await parts
-        .offer(id)
-        .catch((error: unknown) =>
-          context.log.warn('task.not-offered', { taskId: id, error: String(error) }),
-        )
+      await offerAll(parts, [id])
     },
     kinds: runKinds(ground),
   }
@@ -97,11 +94,7 @@ async function add(ground: RunGround, kind: RecipeRunKind, order: AnyOrder): Pro
     await table.insert(tx, row)
     await ledger.add(tx, { id, type: typeOf(kind), owner, userId, requestId, input: {} })
   })
-  await ground
-    .offer(id)
-    .catch((error: unknown) =>
-      context.log.warn('task.not-offered', { taskId: id, error: String(error) }),
-    )
+  await offerAll(ground, [id])
   return toRun(row)
 }
 

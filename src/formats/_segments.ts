@@ -8,7 +8,7 @@ import type { Content, Piece } from '../bytes/piece.ts'
 import type { DiskMap } from './disk-map.ts'
 
 /** How much of a table is computed at a time. */
-export const TABLE_PART = 64 * KiB
+const TABLE_PART = 64 * KiB
 
 /** Bytes that are known already. */
 export function bytesContent(bytes: Uint8Array): Content {

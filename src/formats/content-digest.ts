@@ -16,7 +16,7 @@ import { hash } from 'node:crypto'
 import type { DiskMap } from './disk-map.ts'
 
 /** Units of a group. */
-export const GROUP_UNITS = 512
+const GROUP_UNITS = 512
 const DIGEST_SIZE = 32
 /** Groups whose units' digests are kept: 16 KiB each. Of the others only the group's own is. */
 const OPEN_GROUPS = 512

@@ -48,7 +48,7 @@ export interface InspectOptions {
 }
 
 /** How far an inspection goes unless told otherwise. */
-export const INSPECTION_LIMITS: Limits = {
+const INSPECTION_LIMITS: Limits = {
   virtualSize: 64 * TiB,
   unpackedSize: 1 * TiB,
   timeMs: 300_000,

@@ -27,7 +27,7 @@ import type { DiskMap } from './disk-map.ts'
  * The levels used unless another is asked for. Deflate at 4 gives within 1.5 % of the size of level 6
  * in 0.8 of its time; zstd at 3 is the level of the zstd command.
  */
-export const DEFAULT_LEVELS: Readonly<Record<ClusterCodec, number>> = {
+const DEFAULT_LEVELS: Readonly<Record<ClusterCodec, number>> = {
   deflate: 4,
   'deflate-wide': 4,
   zstd: 3,

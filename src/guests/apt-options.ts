@@ -19,7 +19,7 @@ export async function readAptOptions(): Promise<string[]> {
  * The settings of proxies out of `apt-config dump`: one for all, those for single hosts, and
  * programs that find one. Source: apt-transport-http(1).
  */
-export function parseProxySettings(dump: string): string[] {
+function parseProxySettings(dump: string): string[] {
   return dump.split('\n').flatMap((line) => {
     const match = /^(Acquire::https?::Proxy(?:-Auto-Detect|::[\w.:-]+)?) "([^"\n]+)";$/i.exec(line)
     return match ? [`${match[1]} "${match[2]}"`] : []

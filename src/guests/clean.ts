@@ -80,7 +80,7 @@ export async function lintGuest(
 }
 
 /** Findings as a Failure CLEAN_LINT that names them. */
-export function toLintFailure(remote: Remote, findings: readonly CleanFinding[]): Failure {
+function toLintFailure(remote: Remote, findings: readonly CleanFinding[]): Failure {
   const lines = findings.map(({ task, path, what }) => `${path}: ${what} (${task})`)
   return new Failure(
     'CLEAN_LINT',

@@ -19,7 +19,7 @@ export interface ExportFormat {
 const ROOT = 'the guest’s root as a tar archive'
 
 /** In the order of the help. */
-export const EXPORT_FORMATS: readonly ExportFormat[] = [
+const EXPORT_FORMATS: readonly ExportFormat[] = [
   rootFormat('rootfs.tar', 'none', ROOT),
   rootFormat('rootfs.tar.gz', 'gz', `${ROOT}, compressed`),
   rootFormat('rootfs.tar.xz', 'xz', `${ROOT}, compressed`),

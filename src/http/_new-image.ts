@@ -8,7 +8,7 @@ import type { NewImage } from '../images/images.ts'
 import { checkAllowed, type Visit } from './_door.ts'
 
 /** Fields that only the service sets. */
-export const READ_ONLY: ReadonlySet<string> = new Set([
+const READ_ONLY: ReadonlySet<string> = new Set([
   'created_at', 'updated_at', 'status', 'checksum', 'size', 'virtual_size', 'direct_url', 'self',
   'file', 'schema', 'os_hash_algo', 'os_hash_value', 'stores',
 ]) // prettier-ignore

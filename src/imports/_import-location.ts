@@ -11,7 +11,7 @@ import type { ImportParts } from './_ground.ts'
 import { held, released } from './_lock.ts'
 import type { Checksum } from './parse-checksum.ts'
 
-export const LOCATION_IMPORT = 'location_import'
+const LOCATION_IMPORT = 'location_import'
 
 interface LocationJob {
   readonly imageId: string

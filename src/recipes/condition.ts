@@ -20,13 +20,7 @@ export interface Condition {
 }
 
 /** Facts that a condition or a template may ask for. */
-export const FACT_NAMES: readonly string[] = [
-  'distro',
-  'family',
-  'version',
-  'codename',
-  'architecture',
-]
+const FACT_NAMES: readonly string[] = ['distro', 'family', 'version', 'codename', 'architecture']
 
 const environment = new Environment({
   unlistedVariablesAreDyn: false,

@@ -31,7 +31,7 @@ export const argumentSchema = Type.Object(
 
 const taskName = Type.Union(cleanTasks.map(({ name }) => Type.Literal(name)))
 
-export const cleanSchema = Type.Union(
+const cleanSchema = Type.Union(
   [
     Type.Boolean(),
     Type.Object(

@@ -1,7 +1,7 @@
 import type { Authenticator, Caller } from '../caller.ts'
 
 /** To whom everything belongs when nobody is told apart. */
-export const LOCAL_PROJECT = 'local'
+const LOCAL_PROJECT = 'local'
 
 /** Whoever can reach the server is the administrator of one project. For loopback, and for the embedded command. */
 export function openNoAuthenticator(): Authenticator {
@@ -17,7 +17,7 @@ const ROLES = ['admin', 'manager', 'member', 'reader'] as const
 const NO_ROLES: readonly string[] = []
 
 /** The one who works on this machine. */
-export function localCaller(requestId: string): Caller {
+function localCaller(requestId: string): Caller {
   return {
     userId: 'local',
     projectId: LOCAL_PROJECT,

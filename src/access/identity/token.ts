@@ -13,7 +13,7 @@ import { HASHED_TOKEN, hashToken, MAX_TOKEN_LENGTH } from './token-hash.ts'
 const strict = { additionalProperties: false } as const
 
 /** The file. */
-export const tokensSchema = Type.Object(
+const tokensSchema = Type.Object(
   {
     tokens: Type.Array(
       Type.Object(

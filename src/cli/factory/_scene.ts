@@ -35,7 +35,7 @@ export function subcommand(factory: Command, name: string, summary: string): Com
   return addFactoryOptions(factory.command(name).description(summary).exitOverride())
 }
 
-export function addFactoryOptions(command: Command): Command {
+function addFactoryOptions(command: Command): Command {
   return command
     .option('--data-dir <directory>', 'the embedded service’s directory (see `ingot config show`)')
     .option('--endpoint <url>', 'an Ingot elsewhere, instead of the embedded service')

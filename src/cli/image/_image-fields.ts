@@ -47,7 +47,7 @@ export function toFields(flags: FieldFlags): Record<string, unknown> {
 }
 
 /** `{ os_distro: 'debian' }` of `os_distro=debian`. Fails with USAGE. */
-export function parseProperties(texts: readonly string[]): Record<string, string> {
+function parseProperties(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const at = text.indexOf('=')

@@ -47,7 +47,7 @@ export function reachOf({ reach }: Ground, { by_owner: byOwner }: ImageRow): Rea
 }
 
 /** The task that makes an image. */
-export function taskFor(row: ImageRow, id: string): NewTask {
+function taskFor(row: ImageRow, id: string): NewTask {
   const type =
     row.type === 'base'
       ? taskTypes.build(row.builder ?? '')
@@ -75,7 +75,10 @@ export async function addTask({ ledger, context }: Ground, tx: Tx, row: ImageRow
 }
 
 /** Tells workers of tasks. They are found without, so that this may fail. */
-export async function offerAll({ offer, context }: Ground, ids: readonly string[]): Promise<void> {
+export async function offerAll(
+  { offer, context }: Pick<Ground, 'offer' | 'context'>,
+  ids: readonly string[],
+): Promise<void> {
   for (const id of ids)
     await offer(id).catch((error: unknown) =>
       context.log.warn('task.not-offered', { taskId: id, error: String(error) }),

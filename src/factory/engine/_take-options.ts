@@ -59,8 +59,6 @@ export function takeCommon(parameters: JsonObject): CommonOptions {
   if (JSON.stringify(parameters).length > MAX_PARAMETERS)
     throw new Failure('REQUEST_INVALID', `parameters: wanted at most ${MAX_PARAMETERS} characters`)
   const options = takeOptions(commonOptions, parameters)
-  // A single address counts as a list of one: upstream's form fields know no lists.
-  if (typeof options['callbacks'] === 'string') options['callbacks'] = [options['callbacks']]
   checkOptions(commonOptions, options, 'parameters')
   return options
 }

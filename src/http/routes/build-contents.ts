@@ -139,6 +139,6 @@ export function toLogEvent(entry: LogEntry): StreamEvent {
   return { event: 'log', id: String(entry.sequence), data: JSON.stringify(toWireEntry(entry)) }
 }
 
-export function toWireEntry({ sequence, at, kind, text }: LogEntry): WireLogEntry {
+function toWireEntry({ sequence, at, kind, text }: LogEntry): WireLogEntry {
   return { sequence, at: at.toISOString(), kind, text }
 }

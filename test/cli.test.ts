@@ -117,6 +117,7 @@ describe('the command', () => {
     for (const [words, message, fix] of [
       [['pakc'], /unknown command 'pakc'/, 'Did you mean pack?'],
       [['view', recipe, '--listen', 'x'], /wanted ADDRESS:PORT/, 'See `ingot view --help`.'],
+      [['inspect', 'ftp://x/y'], /only addresses of https/, 'See `ingot inspect --help`.'],
       [['factory'], /wanted a subcommand/, 'See `ingot factory --help`.'],
       [['factory', 'base'], /missing required argument/, 'See `ingot factory base --help`.'],
       [['imagefactory', 'base'], /wanted one of base_image, /, 'See `ingot imagefactory --help`.'],

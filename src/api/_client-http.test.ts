@@ -36,6 +36,11 @@ const server = createServer((request, response) => {
 await once(server, 'listening')
 after(() => server.close())
 
+it('wants an address that it can speak to', () => {
+  for (const endpoint of ['nonsense', 'ftp://127.0.0.1', 'http://'])
+    assert.throws(() => openClientHttp({ endpoint }, makeContext({})), /wanted an address of http/)
+})
+
 describe('a refusal', () => {
   for (const [path, code, message] of [
     ['/ingot', 'NO_SPACE', 'store file is full'],

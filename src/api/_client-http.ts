@@ -31,7 +31,9 @@ export interface ClientHttp extends AsyncDisposable {
 /** HTTP to an image service, with its tokens, and its refusals as failures of ours. */
 export function openClientHttp(options: ClientOptions, { signal }: Context): ClientHttp {
   const base = options.endpoint.replace(/\/+(v2(\.\d+)?\/*)?$/, '')
-  const secure = base.startsWith('https:')
+  if (!URL.canParse(base) || !/^https?:/i.test(base))
+    throw new Failure('USAGE', `wanted an address of http or https, found '${options.endpoint}'`)
+  const secure = new URL(base).protocol === 'https:'
   const agent = secure
     ? new SecureAgent({
         keepAlive: true,
@@ -182,5 +184,8 @@ export async function readAll(response: IncomingMessage): Promise<Buffer> {
 
 function unreachable(base: string, error: Error, signal: AbortSignal): Failure {
   if (signal.aborted) return new Failure('INTERRUPTED', 'interrupted', { cause: error })
-  return new Failure('REMOTE_UNREACHABLE', `${base}: ${messageOf(error)}`, { cause: error })
+  return new Failure('REMOTE_UNREACHABLE', `${base}: ${messageOf(error)}`, {
+    cause: error,
+    fix: 'See whether a server runs there, and whether this host reaches it.',
+  })
 }

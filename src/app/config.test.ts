@@ -47,7 +47,12 @@ test('an unknown or wrong setting is refused with where it stands and what was w
   )
   assert.match(
     refusal(() => loadConfig({ env: { ...env, INGOT_JOBS: 'many' } })),
-    /environment INGOT_JOBS: jobs: wanted a whole number/,
+    /environment INGOT_JOBS: jobs: wanted a whole number, found "many"/,
+  )
+  const noYaml = await configFile(': : :\n  - x\n')
+  assert.match(
+    refusal(() => loadConfig({ file: noYaml, env })),
+    /: Nested mappings are not allowed .* at line 1, column 3$/,
   )
   const list = await configFile('- a\n')
   assert.match(

@@ -117,11 +117,15 @@ function variableOf({ path }: Setting): string {
 
 /** What a text of the environment stands for; what it cannot stand for is told by the schema. */
 function fromText({ type, items }: Setting, text: string): unknown {
-  if ((type === 'number' || type === 'integer') && text.trim() !== '') return Number(text)
+  if (type === 'number' || type === 'integer') return asNumber(text)
   if (type === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
   if (type !== 'array') return text
   const parts = text.split(',').map((part) => part.trim())
-  return items === 'integer' ? parts.map(Number) : parts
+  return items === 'integer' ? parts.map(asNumber) : parts
+}
+
+function asNumber(text: string): number | string {
+  return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text)
 }
 
 function deepFreeze<T>(value: T): T {
@@ -148,7 +152,8 @@ function readConfigFile(
     if (systemCode(error) === 'ENOENT' && named === undefined) return undefined
     if (systemCode(error) !== undefined && systemCode(error)?.startsWith('E'))
       throw asFileFailure(error, path)
-    throw new Failure('CONFIG_INVALID', `${path}: ${messageOf(error)}`, { cause: error })
+    const [fault = ''] = messageOf(error).split(/:?\n/) // without the picture of the place
+    throw new Failure('CONFIG_INVALID', `${path}: ${fault}`, { cause: error })
   }
 }
 

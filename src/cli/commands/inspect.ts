@@ -1,4 +1,4 @@
-import { EXIT, type Failure, isFailure } from '../../base/failure.ts'
+import { EXIT, Failure, isFailure } from '../../base/failure.ts'
 import { parseDuration, parseSize } from '../../base/units.ts'
 import type { Inspection, InspectionThread, InspectOptions } from '../../formats/inspect.ts'
 import { formatInspection } from '../_inspection.ts'
@@ -85,7 +85,9 @@ async function inspectOne(
 ): Promise<Inspection | Failure> {
   try {
     if (image === '-') return await thread.inspectStream(process.stdin, options, cli.context)
-    if (!/^https?:\/\//i.test(image)) return await thread.inspectImage(image, options, cli.context)
+    if (!/^[a-z]+:\/\//i.test(image)) return await thread.inspectImage(image, options, cli.context)
+    if (!/^https?:/i.test(image))
+      throw new Failure('USAGE', `${image}: only addresses of https and http are fetched`)
     const { fetchStream } = await import('../../bytes/fetch-stream.ts')
     const { anyWeb } = await import('../../bytes/public-web.ts')
     const body = fetchStream(image, allowPrivate ? { rules: anyWeb } : {}, cli.context)

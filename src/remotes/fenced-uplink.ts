@@ -15,7 +15,7 @@ import { FENCE, findEndpoints, toFenceResolver, toFenceRules } from './_fence-ru
 import { hostUplink, type OpenUplink, type Uplink } from './uplink.ts'
 
 /** How long it may take on a busy host; on an idle one a tenth of a second. */
-const LIMIT_MS = 30_000
+const LIMIT_MS = 120_000
 const PROGRAMS = ['slirp4netns', 'ip', 'nsenter', 'unshare'] as const
 const SLIRP = [
   'slirp4netns',

@@ -159,6 +159,13 @@ describe('ingot token', () => {
     assert.match(told, /^ingot_\S{43}\ntokens:\n {2}- name: bob\n {4}hash: sha256:[\da-f]{64}\n/)
   })
 
+  it('notes a role that only a policy could know', async () => {
+    const words = ['token', 'bob', '--project', 'web', '--role', 'amdin']
+    const { code, stderr } = await runProcess([INGOT, ...words])
+    assert.equal(code, 0)
+    assert.match(stderr.toString(), /note: .* the role 'amdin'; did you mean 'admin'\?/)
+  })
+
   it('refuses a time that is none, and a file that is none of tokens', async () => {
     writeFileSync(temp('other.yaml'), 'a: 1\n')
     for (const words of [

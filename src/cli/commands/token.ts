@@ -3,6 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { isSeq, parseDocument, stringify } from 'yaml'
 import { hashToken, makeToken } from '../../access/identity/token-hash.ts'
 import { asFileFailure, Failure, systemCode } from '../../base/failure.ts'
+import { didYouMean } from '../../schema/find-faults.ts'
 import type { CommandModule } from '../cli.ts'
 import { collect } from '../image/_subcommand.ts'
 
@@ -13,6 +14,9 @@ interface TokenFlags {
   expires?: string
   file?: string
 }
+
+/** Those that rules know by default. */
+const ROLES = ['admin', 'manager', 'member', 'reader', 'service']
 
 const HELP = `
 The token is shown once; the file of tokens (\`auth.tokens_file\`) holds only what it hashes to:
@@ -27,7 +31,7 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
     .requiredOption('--project <id>', 'whose images it may see and change')
     .option(
       '--role <role>',
-      'admin, member, reader or service; may be repeated (default member)',
+      'admin, manager, member, reader or service; may be repeated (default member)',
       collect,
     )
     .option('--user <id>', 'the user’s id; left out: NAME')
@@ -39,6 +43,9 @@ export const define: CommandModule['define'] = (command, _argv, openCli) => {
       const { project, role: roles = ['member'], user, expires, file } = flags
       if (expires !== undefined && Number.isNaN(Date.parse(expires)))
         throw new Failure('USAGE', `--expires ${expires}: wanted a time, as 2027-01-31T00:00:00Z`)
+      const unknown = roles.filter((role) => !ROLES.includes(role.toLowerCase()))
+      for (const role of unknown)
+        cli.say(`note: only a policy of yours knows the role '${role}'${didYouMean(role, ROLES)}`)
       const token = makeToken()
       const entry = {
         name,

@@ -67,6 +67,14 @@ describe('builds behind the API', () => {
     const shown = (await ask(`GET ${BUILDS}/${id}`)).json
     assert.deepEqual([shown.builder, shown.image_id, shown.template], ['mock', id, TDL])
     assert.equal((await ask(`DELETE ${BUILDS}/${id}?keep=perhaps`)).status, 400)
+    for (const line of [`DELETE ${BUILDS}/${id}?kep=true`, `GET ${BUILDS}?limt=3`]) {
+      const { status, json } = await ask(line)
+      assert.equal(status, 400)
+      assert.match(
+        json.message,
+        /unknown query parameter '(kep|limt)'; did you mean '(keep|limit)'/,
+      )
+    }
     assert.equal((await ask(`DELETE ${BUILDS}/${id}?keep=true`)).status, 204)
   })
 

@@ -17,7 +17,7 @@ import {
   requesterOf,
 } from '../_factory-door.ts'
 import { parseJson } from '../_body.ts'
-import { queryOf } from '../_plain-query.ts'
+import { queryOfNames } from '../_plain-query.ts'
 
 const BUILDS = '/ingot/v1/builds'
 const BUILD = `${BUILDS}/:build_id`
@@ -111,7 +111,7 @@ export function buildRoutes(app: FastifyInstance, service: Service): void {
       },
     },
     door.build('factory_delete', async (visit) => {
-      const keep = parseKeep(queryOf(visit.request)['keep'])
+      const keep = parseKeep(queryOfNames(visit.request, ['keep'])['keep'])
       await factory.delete(visit.image.id, { ...(await readSecrets(visit)), keep })
       return sendNothing(visit.reply)
     }),
@@ -143,17 +143,19 @@ function parseImport(request: FastifyRequest): {
   name: string | undefined
   parameters: Record<string, never>
 } {
-  const { name, parameters: text } = queryOf(request)
+  const { name, parameters: text } = queryOfNames(request, ['name', 'parameters'])
   const parameters = text === undefined ? {} : asObject(parseJson(Buffer.from(text)))
   return { name, parameters: parameters as Record<string, never> }
 }
+
+const FILTERS = ['type', 'status', 'parent_id', 'target', 'name', 'limit', 'marker']
 
 async function listBuilds(
   visit: Visit,
   more: Pick<FactoryQuery, 'parentId'>,
   path: string,
 ): Promise<WireBuilds> {
-  const query = queryOf(visit.request)
+  const query = queryOfNames(visit.request, FILTERS)
   const { page_size: usual, max_page_size: most } = visit.service.config.image
   const limit = Math.min(parseLimit(query['limit']) ?? usual, most)
   const { marker } = query

@@ -2,10 +2,10 @@
 import type { ComputeManagementClient } from '@azure/arm-compute'
 import type { TokenCredential } from '@azure/identity'
 import type { ContainerClient } from '@azure/storage-blob'
-import { readFile } from 'node:fs/promises'
 import { rootCertificates } from 'node:tls'
-import { asFileFailure, Failure, type FailureCode, isFailure } from '../../base/failure.ts'
+import { Failure, type FailureCode, isFailure } from '../../base/failure.ts'
 import type { Provider } from '../cloud-target.ts'
+import { readAuthorities } from './_authorities.ts'
 import type { AzureCredentials, AzureProviderOptions } from './_azure-schemas.ts'
 
 export type AzureProvider = Provider<AzureProviderOptions, AzureCredentials>
@@ -72,13 +72,9 @@ export function need(
   return value
 }
 
-async function settingsOf({ options: { cacert } }: AzureProvider): Promise<Settings> {
-  if (cacert === undefined) return {}
-  try {
-    return { tlsOptions: { ca: [...rootCertificates, await readFile(cacert, 'utf8')] } }
-  } catch (error) {
-    throw asFileFailure(error, cacert)
-  }
+async function settingsOf(provider: AzureProvider): Promise<Settings> {
+  const authorities = await readAuthorities(provider)
+  return authorities === undefined ? {} : { tlsOptions: { ca: [...rootCertificates, authorities] } }
 }
 
 const BY_STATUS: Readonly<Record<number, FailureCode>> = {

@@ -80,7 +80,8 @@ export const azureProviderSchema = Type.Object(
     authority: address('address of Entra ID; default: Azure’s'),
     cacert: Type.Optional(
       Type.String({
-        description: 'PEM file of authorities to believe of the resource manager and Entra ID',
+        description:
+          'authorities to believe of the resource manager and Entra ID: PEM text, or a file with it (of configured providers)',
       }),
     ),
     parallel: Type.Optional(

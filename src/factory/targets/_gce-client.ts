@@ -2,11 +2,11 @@
  * What is asked of Google, as a service account, which signs its own tokens.
  * Source: Google, AIP-4111, "Self-signed JWT".
  */
-import { readFile } from 'node:fs/promises'
-import { asFileFailure, Failure } from '../../base/failure.ts'
+import { Failure } from '../../base/failure.ts'
 import type { Rest } from '../../clouds/ask-rest.ts'
 import { openCloudHttp } from '../../clouds/cloud-http.ts'
 import type { Provider } from '../cloud-target.ts'
+import { readAuthorities } from './_authorities.ts'
 import type { GceCredentials, GceProviderOptions } from './_gce-schemas.ts'
 
 export type GceProvider = Provider<GceProviderOptions, GceCredentials>
@@ -26,13 +26,14 @@ const SCOPES = [
 ]
 
 /** Fails with CONFIG_INVALID when nobody says which project. */
-export async function openGoogle({ name, options, credentials }: GceProvider): Promise<Google> {
+export async function openGoogle(provider: GceProvider): Promise<Google> {
+  const { name, options, credentials } = provider
   const { JWT } = await import('google-auth-library')
-  const { storage_endpoint = 'https://storage.googleapis.com', cacert } = options
+  const { storage_endpoint = 'https://storage.googleapis.com' } = options
   const { compute_endpoint = 'https://compute.googleapis.com' } = options
   const project = options.project ?? credentials.project_id
   if (project === undefined) throw new Failure('CONFIG_INVALID', `${name}: project is missing`)
-  const authorities = cacert === undefined ? undefined : await readPem(cacert)
+  const authorities = await readAuthorities(provider)
   const http = openCloudHttp({
     trust: authorities === undefined ? {} : { authorities },
     timeoutMs: 60_000,
@@ -54,13 +55,5 @@ export async function openGoogle({ name, options, credentials }: GceProvider): P
     compute: `${compute_endpoint.replace(/\/+$/, '')}/compute/v1/projects/${encodeURIComponent(project)}`,
     project,
     [Symbol.asyncDispose]: () => http[Symbol.asyncDispose](),
-  }
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw asFileFailure(error, path)
   }
 }

@@ -60,7 +60,10 @@ export const gceProviderSchema = Type.Object(
     storage_endpoint: address('Cloud Storage'),
     compute_endpoint: address('Compute Engine'),
     cacert: Type.Optional(
-      Type.String({ description: 'PEM file of authorities to believe, beside the known' }),
+      Type.String({
+        description:
+          'authorities to believe beside the known: PEM text, or a file with it (of configured providers)',
+      }),
     ),
     poll_seconds: Type.Optional(
       Type.Number({

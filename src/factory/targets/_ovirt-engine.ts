@@ -1,8 +1,7 @@
 /**
  * What is asked of an oVirt engine. Source: oVirt, "REST API Guide", version 4: disks, image transfers, machines, templates.
  */
-import { readFile } from 'node:fs/promises'
-import { asFileFailure, Failure, isFailure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
 import {
   askRest,
   askToRemove,
@@ -12,6 +11,7 @@ import {
 } from '../../clouds/ask-rest.ts'
 import { openCloudHttp } from '../../clouds/cloud-http.ts'
 import type { Provider } from '../cloud-target.ts'
+import { readAuthorities } from './_authorities.ts'
 import type { OvirtCredentials, OvirtProviderOptions } from './_ovirt-schemas.ts'
 import { askUntil } from './_poll.ts'
 
@@ -46,13 +46,7 @@ export class OvirtEngine implements AsyncDisposable {
   }
 
   static async open(provider: OvirtProvider): Promise<OvirtEngine> {
-    const { cacert } = provider.options
-    try {
-      const authorities = cacert === undefined ? undefined : await readFile(cacert, 'utf8')
-      return new OvirtEngine(provider, authorities)
-    } catch (error) {
-      throw asFileFailure(error, cacert ?? '')
-    }
+    return new OvirtEngine(provider, await readAuthorities(provider))
   }
 
   async ask(path: string, signal: AbortSignal, asked: Asked = {}): Promise<unknown> {

@@ -64,7 +64,10 @@ export const ovirtProviderSchema = Type.Object(
       }),
     ),
     cacert: Type.Optional(
-      Type.String({ description: 'PEM file of authorities to believe, beside the known' }),
+      Type.String({
+        description:
+          'authorities to believe beside the known: PEM text, or a file with it (of configured providers)',
+      }),
     ),
     insecure: Type.Optional(
       Type.Boolean({ description: 'believe any certificate; default false' }),

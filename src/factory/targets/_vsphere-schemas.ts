@@ -49,7 +49,10 @@ export const vsphereProviderSchema = Type.Object(
     network: Type.Optional(word('name of the network; default VM Network')),
     library: Type.Optional(word('name of the content library')),
     cacert: Type.Optional(
-      Type.String({ description: 'PEM file of authorities to believe, beside the known' }),
+      Type.String({
+        description:
+          'authorities to believe beside the known: PEM text, or a file with it (of configured providers)',
+      }),
     ),
     insecure: Type.Optional(
       Type.Boolean({ description: 'believe any certificate; default false' }),

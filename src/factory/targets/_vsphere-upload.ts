@@ -1,6 +1,5 @@
 /** What both ways into vSphere share: the connection, and a disk that streams while somebody is told how far it is. */
-import { readFile } from 'node:fs/promises'
-import { asFileFailure, Failure, messageOf } from '../../base/failure.ts'
+import { Failure, messageOf } from '../../base/failure.ts'
 import { MiB } from '../../base/units.ts'
 import {
   type CloudHttp,
@@ -11,6 +10,7 @@ import {
 import type { Source } from '../../bytes/source.ts'
 import type { Provider } from '../cloud-target.ts'
 import type { PhaseScene } from '../os-builder.ts'
+import { readAuthorities } from './_authorities.ts'
 import type { VsphereCredentials, VsphereProviderOptions } from './_vsphere-schemas.ts'
 
 export type VsphereProvider = Provider<VsphereProviderOptions, VsphereCredentials>
@@ -19,15 +19,11 @@ const CHUNK = MiB
 /** While a host writes the last of a disk it may be silent. */
 const SILENCE_MS = 300_000
 
-export async function openConnection({ options }: VsphereProvider): Promise<CloudHttp> {
-  const { cacert, insecure = false } = options
-  try {
-    const authorities = cacert === undefined ? undefined : await readFile(cacert, 'utf8')
-    const trust = { insecure, ...(authorities !== undefined && { authorities }) }
-    return openCloudHttp({ trust, timeoutMs: SILENCE_MS })
-  } catch (error) {
-    throw asFileFailure(error, cacert ?? '')
-  }
+export async function openConnection(provider: VsphereProvider): Promise<CloudHttp> {
+  const { insecure = false } = provider.options
+  const authorities = await readAuthorities(provider)
+  const trust = { insecure, ...(authorities !== undefined && { authorities }) }
+  return openCloudHttp({ trust, timeoutMs: SILENCE_MS })
 }
 
 export interface Upload {

@@ -54,6 +54,7 @@ const provider = (
     ...options,
   },
   credentials,
+  isConfigured: true,
 })
 const jobOf = (options: AzureOptions, to: ReturnType<typeof provider>) =>
   pushJob({ disk, options, provider: to, image: { id: crypto.randomUUID() } })

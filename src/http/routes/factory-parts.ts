@@ -6,6 +6,7 @@ import type { Leftover } from '../../factory/factory.ts'
 import { sendJson } from '../_answer.ts'
 import { hasBody, readJsonObject } from '../_body.ts'
 import { openDoor } from '../_door.ts'
+import { waitWithClient } from '../_leaving.ts'
 import { queryOf } from '../_plain-query.ts'
 
 const LEFTOVERS = '/ingot/v1/leftovers'
@@ -28,8 +29,9 @@ export function factoryPartRoutes(app: FastifyInstance, service: Service): void 
     LEFTOVERS,
     { schema: { summary: 'what builds left in clouds; ?cloud=NAME looks around in that one' } },
     door.allowed('factory_reap', async ({ request, reply }) => {
-      const leftovers = (await factory.leftovers(queryOf(request)['cloud'])).map(toWireLeftover)
-      return sendJson(reply, 200, { leftovers })
+      const looking = factory.leftovers(queryOf(request)['cloud'])
+      const leftovers = await waitWithClient(request.raw, looking)
+      return sendJson(reply, 200, { leftovers: leftovers.map(toWireLeftover) })
     }),
   )
 
@@ -42,8 +44,8 @@ export function factoryPartRoutes(app: FastifyInstance, service: Service): void 
         throw new Failure('REQUEST_INVALID', 'build_id is the id of a build')
       if (cloud !== undefined && typeof cloud !== 'string')
         throw new Failure('REQUEST_INVALID', 'cloud is the name of a cloud')
-      const leftovers = (await factory.reap(id, cloud)).map(toWireLeftover)
-      return sendJson(visit.reply, 200, { leftovers })
+      const left = await waitWithClient(visit.request.raw, factory.reap(id, cloud))
+      return sendJson(visit.reply, 200, { leftovers: left.map(toWireLeftover) })
     }),
   )
 }

@@ -7,6 +7,7 @@ it('who has leftovers removed is not taken for gone while that lasts', async () 
   await using service = await openTestService()
   const timeouts: (number | undefined)[] = []
   const reap = async () => {
+    await new Promise(setImmediate) // by now it is waited for
     timeouts.push(...sockets.map(({ timeout }) => timeout))
     return []
   }

@@ -15,6 +15,7 @@ import { baseOrder, openTestFactory } from '../testing/test-factory.ts'
 import { openWebServer } from '../testing/web-server.ts'
 import { mockBuilder } from './builders/mock.ts'
 import { fetchMedium } from './installer/media-cache.ts'
+import { hostUplink, type OpenUplink } from '../remotes/uplink.ts'
 import { OWNERS_REACH, type Reach } from './reach.ts'
 
 const inDir = await tempDir()
@@ -119,7 +120,9 @@ test('the owner has files too, anew when they have changed', async () => {
 test('a build has the reach of who ordered it, whichever process makes it', async () => {
   const directory = inDir('factory')
   await mkdir(directory)
-  const strangers = reachOf()
+  // Guests of the host's owner are made of what strangers wrote, too.
+  const uplink: OpenUplink = async (...given) => await hostUplink(...given)
+  const strangers = { ...reachOf(), uplink }
   const seen: Reach[] = []
   const builder = {
     ...mockBuilder,
@@ -136,5 +139,5 @@ test('a build has the reach of who ordered it, whichever process makes it', asyn
   await using server = await openTestFactory(parts)
   for (const own of await server.factory.list({})) await server.ended(own)
   await server.ended(await server.factory.orderBase(baseOrder()))
-  assert.deepEqual(seen, [OWNERS_REACH, strangers])
+  assert.deepEqual(seen, [{ ...OWNERS_REACH, uplink }, strangers])
 })

@@ -85,18 +85,28 @@ if [ "$2" = network ] && place etc; then
 fi
 
 carry_out() { # SECONDS, or 0 for no limit: sets code
-  local deadline=$((SECONDS + $1)) slice=${PULSE}
-  { ( set -- "$chroot"; eval "$script" ); echo $? >&8; } &
+  local deadline=$((SECONDS + $1)) slice=${PULSE} told part= gone=
+  { ( set -- "$chroot"; eval "$script" ); echo $id $? >&8; } &
   while :; do
     [ $1 = 0 ] || slice=$((deadline - SECONDS < ${PULSE} ? deadline - SECONDS : ${PULSE}))
     if [ $slice -le 0 ]; then code=late; break; fi
-    read -r -t $slice -u 8 code && break
-    kill -0 $! || { code=137; break; } # it killed everything, this one's reporter too
-    echo alive >&9
+    if read -r -t \${gone:-$slice} -u 8 told; then
+      told=$part$told part=
+      case $told in "$id "*) code=\${told#* }; break ;; esac
+      continue # what is left of a report that came too late for the command before
+    fi
+    part=$part$told # the time may be over in the middle of a line
+    if kill -0 $!; then
+      echo alive >&9
+    elif [ -z "$gone" ] || [ -n "$told" ]; then
+      gone=0.1 # it may have told before it went
+    else
+      code=137 # the command killed everything, its reporter too
+      break
+    fi
   done
   kill -KILL -1
   wait
-  read -r -t 0.001 -u 8 _ # a report that came too late
 } 2>/dev/null
 
 exec 8<>$directory/ended 9<>$(port control)

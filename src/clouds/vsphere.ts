@@ -3,7 +3,7 @@
  * Source: VMware, "vSphere Web Services API": vim25.
  */
 import { DOMParser, type Element, XMLSerializer } from '@xmldom/xmldom'
-import { Failure, type FailureCode, messageOf } from '../base/failure.ts'
+import { Failure, type FailureCode, isFailure, messageOf } from '../base/failure.ts'
 import { type CloudHttp, isConnectionError, readBody } from './cloud-http.ts'
 
 /** A thing of vSphere's: `{ type: 'VirtualMachine', id: 'vm-12' }`. */
@@ -92,7 +92,12 @@ export class Vsphere implements AsyncDisposable {
     const wanted = `${field('type', of.type)}${paths.map((path) => field('pathSet', path)).join('')}`
     const fields = `<specSet><propSet>${wanted}</propSet><objectSet>${reference('obj', of)}</objectSet></specSet><options/>`
     const collector = this.manager('propertyCollector')
-    const answer = await this.call('RetrievePropertiesEx', collector, fields, signal)
+    const ask = async () => await this.call('RetrievePropertiesEx', collector, fields, signal)
+    // Who waits for something looks often, and one answer that is lost must not end the work.
+    const answer = await ask().catch(async (error: unknown) => {
+      if (!isFailure(error, 'CLOUD_AWAY')) throw error
+      return await ask()
+    })
     const object = childOf(childOf(answer, 'returnval'), 'objects')
     const sets = childrenOf(object).filter(({ localName }) => localName === 'propSet')
     return new Map(

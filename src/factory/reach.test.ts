@@ -117,11 +117,12 @@ test('the owner has files too, anew when they have changed', async () => {
     await assert.rejects(fetched(url, OWNERS_REACH), failsWith('DOWNLOAD_FAILED'), url)
 })
 
+const uplink: OpenUplink = async (...given) => await hostUplink(...given)
+
 test('a build has the reach of who ordered it, whichever process makes it', async () => {
   const directory = inDir('factory')
   await mkdir(directory)
   // Guests of the host's owner are made of what strangers wrote, too.
-  const uplink: OpenUplink = async (...given) => await hostUplink(...given)
   const strangers = { ...reachOf(), uplink }
   const seen: Reach[] = []
   const builder = {

@@ -118,6 +118,11 @@ describe('the command', () => {
       [['pakc'], /unknown command 'pakc'/, 'Did you mean pack?'],
       [['view', recipe, '--listen', 'x'], /wanted ADDRESS:PORT/, 'See `ingot view --help`.'],
       [['inspect', 'ftp://x/y'], /only addresses of https/, 'See `ingot inspect --help`.'],
+      [
+        ['image', 'import', 'x', '--uri', 'nonsense'],
+        /--uri nonsense: wanted an address/,
+        'See `ingot image import --help`.',
+      ],
       [['factory'], /wanted a subcommand/, 'See `ingot factory --help`.'],
       [['factory', 'base'], /missing required argument/, 'See `ingot factory base --help`.'],
       [['imagefactory', 'base'], /wanted one of base_image, /, 'See `ingot imagefactory --help`.'],

@@ -95,6 +95,7 @@ const RULES: readonly [line: string, offered: string, notOffered: string][] = [
   ['ingot pack --via=r', 'read', 'sandbox'],
   ['ingot convert --compress=', 'zlib zstd', '--json'],
   ['ingot convert --compress=z', 'zlib zstd', '--json'],
+  ['ingot image list --status a', 'active', 'queued'],
   ['ingot completion ', 'bash zsh fish', '--json'],
 ]
 

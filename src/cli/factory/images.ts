@@ -1,3 +1,4 @@
+import { Option } from 'commander'
 import type { WireBuild } from '../../api/factory-wire.ts'
 import { formatBuild, formatBuilds, formatEntry } from './_describe-build.ts'
 import {
@@ -26,7 +27,13 @@ interface LogFlags extends FactoryFlags {
 /** `ingot factory images`. */
 export const defineImages: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'images', 'list factory images, newest first')
-    .option('--type <type>', 'base, target or provider')
+    .addOption(
+      new Option('--type <type>', 'only those of this type').choices([
+        'base',
+        'target',
+        'provider',
+      ]),
+    )
     .option('--status <status>', 'NEW, PENDING, BUILDING, COMPLETE, FAILED, …')
     .option('--target <target>', 'only those of this kind of cloud')
     .option('--name <name>', 'only those of this name')

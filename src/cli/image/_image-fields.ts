@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { Failure } from '../../base/failure.ts'
 import { collect } from './_subcommand.ts'
 
@@ -15,11 +15,13 @@ export interface FieldFlags {
   property?: readonly string[]
 }
 
+export const VISIBILITIES = ['private', 'shared', 'community', 'public']
+
 export function addFieldOptions(command: Command): Command {
   return command
     .option('--disk-format <format>', 'of the data: raw, qcow2, vmdk, …')
     .option('--container-format <format>', 'of the envelope: bare, ova, …')
-    .option('--visibility <visibility>', 'private, shared, community or public')
+    .addOption(new Option('--visibility <visibility>', 'who sees it').choices(VISIBILITIES))
     .option('--min-disk <GiB>', 'that a machine needs')
     .option('--min-ram <MiB>', 'that a machine needs')
     .option('--protected', 'it cannot be deleted')

@@ -57,6 +57,11 @@ export const defineImport: DefineImageCommand = (image, openCli) => {
       const { file, uri, checksum, store } = flags
       if ((file === undefined) === (uri === undefined))
         throw new Failure('USAGE', 'wanted the data by --file or by --uri, one of them')
+      if (uri !== undefined && !URL.canParse(uri))
+        throw new Failure(
+          'USAGE',
+          `--uri ${uri}: wanted an address, such as https://example.org/a.qcow2`,
+        )
       await withService(image, openCli, flags, async (client, cli) => {
         const fields = await withFormats(toFields(flags), file ?? uri, cli.context)
         const { id } = await client.create({ ...fields, name, ...(flags.id && { id: flags.id }) })

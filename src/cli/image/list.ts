@@ -1,7 +1,21 @@
+import { Option } from 'commander'
 import type { WireImage } from '../../api/client.ts'
 import type { ServiceFlags } from '../_image-service.ts'
 import { formatImages } from './_describe-image.ts'
+import { VISIBILITIES } from './_image-fields.ts'
 import { collect, type DefineImageCommand, subcommand, withService } from './_subcommand.ts'
+
+const STATUSES = [
+  'queued',
+  'saving',
+  'uploading',
+  'importing',
+  'active',
+  'deactivated',
+  'killed',
+  'deleted',
+  'pending_delete',
+]
 
 interface ListFlags extends ServiceFlags {
   name?: string
@@ -17,8 +31,13 @@ interface ListFlags extends ServiceFlags {
 export const defineList: DefineImageCommand = (image, openCli) => {
   subcommand(image, 'list', 'list images')
     .option('--name <name>', 'only those of this name')
-    .option('--status <status>', 'only those of this status')
-    .option('--visibility <visibility>', 'public, community, shared, private, or all')
+    .addOption(new Option('--status <status>', 'only those of this status').choices(STATUSES))
+    .addOption(
+      new Option('--visibility <visibility>', 'only those that are').choices([
+        ...VISIBILITIES,
+        'all',
+      ]),
+    )
     .option('--tag <tag>', 'only those with this tag; may be repeated', collect)
     .option('--property <name=value>', 'only those with this property; may be repeated', collect)
     .option('--hidden', 'those that are hidden, instead of the others')

@@ -90,7 +90,7 @@ carry_out() { # SECONDS, or 0 for no limit: sets code
   while :; do
     [ $1 = 0 ] || slice=$((deadline - SECONDS < ${PULSE} ? deadline - SECONDS : ${PULSE}))
     if [ $slice -le 0 ]; then code=late; break; fi
-    if read -r -t \${gone:-$slice} -u 8 told; then
+    if IFS= read -r -t \${gone:-$slice} -u 8 told; then
       told=$part$told part=
       case $told in "$id "*) code=\${told#* }; break ;; esac
       continue # what is left of a report that came too late for the command before

@@ -1,7 +1,7 @@
 /** `ingot image` as people use it: embedded, beside a server, against an endpoint, and against a cloud with Keystone. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -126,6 +126,16 @@ describe('ingot image, embedded', () => {
     await image.json('save', made.id, '-o', path, '--force')
     assert.ok(readFileSync(path).equals(bytes))
     await image.fails(3, /no file .*nowhere/, 'save', made.id, '-o', temp('nowhere/disk.raw'))
+  })
+
+  it('leaves holes in the file where the data has zeros', async () => {
+    const disk = Buffer.concat([bytes, Buffer.alloc(32 * MiB), bytes, Buffer.alloc(MiB)])
+    const made = await image.run(['create', 'sparse', '--file', '-', '--json'], disk)
+    assert.equal(made.code, 0, made.stderr)
+    const path = temp('sparse.raw')
+    await image.json('save', 'sparse', '-o', path)
+    assert.ok(readFileSync(path).equals(disk))
+    assert.ok(statSync(path).blocks * 512 < 8 * MiB)
   })
 
   it('shares an image with projects, and no longer', async () => {

@@ -1,9 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Artifact } from '../../api/factory-client.ts'
-import { asFileFailure } from '../../base/failure.ts'
-import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
-import { writeAll } from '../../bytes/sinks.ts'
+import { openSparseWriter } from '../../formats/sparse-writer.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli } from '../cli.ts'
 import { checkOutput } from '../image/_check-output.ts'
@@ -50,29 +47,19 @@ async function saveToStdout({ stream }: Artifact, { context }: Cli): Promise<voi
   for await (const chunk of stream) await sink.write(chunk)
 }
 
-/** Into a working file beside it, which takes its name when it is whole. */
+/** Whole or not at all; zeros become holes. */
 async function saveToFile(
   { stream, length: total }: Artifact,
   path: string,
   { context }: Cli,
 ): Promise<number> {
-  const working = workingPath(path, 'save')
-  try {
-    await removeLeftovers(path)
-    let done = 0
-    {
-      await using file = await open(working, 'w')
-      for await (const chunk of stream) {
-        await writeAll(file, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength), done)
-        done += chunk.length
-        context.progress({ kind: 'bytes', name: 'save', done, ...(total && { total }) })
-      }
-      await file.sync()
-    }
-    await rename(working, path)
-    return done
-  } catch (error) {
-    await rm(working, { force: true })
-    throw asFileFailure(error, path)
+  await using file = await openSparseWriter(path)
+  let done = 0
+  for await (const chunk of stream) {
+    await file.write(done, chunk)
+    done += chunk.length
+    context.progress({ kind: 'bytes', name: 'save', done, ...(total && { total }) })
   }
+  await file.finish(done)
+  return done
 }

@@ -1,8 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises'
 import type { ImageClient } from '../../api/client.ts'
-import { asFileFailure, Failure, isFailure } from '../../base/failure.ts'
-import { removeLeftovers, workingPath } from '../../base/leftovers.ts'
-import { writeAll } from '../../bytes/sinks.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
+import { openSparseWriter } from '../../formats/sparse-writer.ts'
 import type { ServiceFlags } from '../_image-service.ts'
 import { openStdoutSink } from '../_stdout-sink.ts'
 import type { Cli } from '../cli.ts'
@@ -61,7 +59,7 @@ async function saveToStdout(
   for await (const chunk of stream) await sink.write(chunk)
 }
 
-/** Into a working file beside it, which takes its name when it is whole. */
+/** Whole or not at all; zeros become holes. */
 async function saveToFile(
   client: ImageClient,
   id: string,
@@ -69,47 +67,31 @@ async function saveToFile(
   flags: SaveFlags,
   { context }: Cli,
 ): Promise<number> {
-  const working = workingPath(path, 'save')
-  try {
-    await removeLeftovers(path)
-    const file = await open(working, 'w')
-    let done = 0
+  await using file = await openSparseWriter(path)
+  let done = 0
+  let etag: string | undefined
+  for (let attempt = 1, total = -1; done !== total; attempt++)
     try {
-      let etag: string | undefined
-      for (let attempt = 1, total = -1; done !== total; attempt++)
-        try {
-          const download = await client.download(id, {
-            ...wishOf(flags),
-            from: done,
-            ...(etag !== undefined && { etag }),
-          })
-          etag = download.etag
-          if (total === -1) total = download.length ?? -1
-          for await (const chunk of download.stream) {
-            await writeAll(
-              file,
-              Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength),
-              done,
-            )
-            done += chunk.length
-            context.progress({ kind: 'bytes', name: 'save', done, ...(total > 0 && { total }) })
-          }
-          if (total === -1) total = done
-        } catch (error) {
-          const isCut = isFailure(error, 'READER_GONE') || isFailure(error, 'IMAGE_TRUNCATED')
-          if (!isCut || etag === undefined || attempt === ATTEMPTS) throw error
-          context.log.warn('save.resumed', { id, at: done })
-        }
-      await file.sync()
-    } finally {
-      await file.close()
+      const download = await client.download(id, {
+        ...wishOf(flags),
+        from: done,
+        ...(etag !== undefined && { etag }),
+      })
+      etag = download.etag
+      if (total === -1) total = download.length ?? -1
+      for await (const chunk of download.stream) {
+        await file.write(done, chunk)
+        done += chunk.length
+        context.progress({ kind: 'bytes', name: 'save', done, ...(total > 0 && { total }) })
+      }
+      if (total === -1) total = done
+    } catch (error) {
+      const isCut = isFailure(error, 'READER_GONE') || isFailure(error, 'IMAGE_TRUNCATED')
+      if (!isCut || etag === undefined || attempt === ATTEMPTS) throw error
+      context.log.warn('save.resumed', { id, at: done })
     }
-    await rename(working, path)
-    return done
-  } catch (error) {
-    await rm(working, { force: true })
-    throw asFileFailure(error, path)
-  }
+  await file.finish(done)
+  return done
 }
 
 function wishOf({ format, compressed }: SaveFlags) {

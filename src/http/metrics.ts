@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Service } from '../app/service.ts'
 import { messageOf } from '../base/failure.ts'
+import { ImageCounts } from './_image-counts.ts'
 import { movedTo } from './_moved-bytes.ts'
 import type { UnderWay } from './_under-way.ts'
 
@@ -112,6 +113,13 @@ async function openFigures(service: Service): Promise<Figures> {
     labelNames: ['type', 'status'],
     registers,
   })
+  const images = new Gauge({
+    name: 'ingot_images',
+    help: 'Images of the whole catalog, by status and visibility, counted every minute at most',
+    labelNames: ['status', 'visibility'],
+    registers,
+  })
+  const imageCounts = new ImageCounts(service)
   return {
     mediaType: registry.contentType,
     count: ({ method, route, status, seconds, bytesIn, bytesOut }) => {
@@ -123,6 +131,8 @@ async function openFigures(service: Service): Promise<Figures> {
       inFlight.set(underWay)
       tasks.reset()
       for (const [type, status] of await unfinishedTasks(service)) tasks.inc({ type, status })
+      images.reset()
+      for (const { count, ...labels } of await imageCounts.read()) images.set(labels, count)
       return await registry.metrics()
     },
   }

@@ -315,6 +315,7 @@ describe('what the server tells of itself', () => {
 
   it('is what it has answered, by route and status', async () => {
     await ask(`GET /v2/images/${none}`)
+    await ask('POST /v2/images', { body: {} })
     const { status, text } = await ask('GET /metrics', { as: null })
     assert.equal(status, 200)
     assert.match(
@@ -323,6 +324,7 @@ describe('what the server tells of itself', () => {
     )
     assert.match(text, /^ingot_http_requests_in_flight [1-9]$/m)
     assert.match(text, /^ingot_http_received_bytes_total [1-9]/m)
+    assert.match(text, /^ingot_images\{status="queued",visibility="shared"\} \d+$/m)
   })
 
   it('is every route, as OpenAPI', async () => {

@@ -18,6 +18,12 @@ export const catalogMigrations: readonly Migration[] = [
       await createIndexes(db, kind)
     },
   },
+  {
+    name: 'images-002-counts',
+    async up(db) {
+      await sql`create index images_counts on images (status, visibility, id)`.execute(db)
+    },
+  },
 ]
 
 async function createTables(db: Kysely<never>, kind: DatabaseKind): Promise<void> {

@@ -88,6 +88,12 @@ export type ImageChange = Partial<
 }
 
 /** What a project holds, for quotas. */
+export interface ImageCount {
+  readonly status: ImageStatus
+  readonly visibility: Visibility
+  readonly count: number
+}
+
 export interface Usage {
   /** Images that are not deleted, at once or after a delay. */
   readonly count: number
@@ -133,6 +139,9 @@ export interface Catalog {
 
   /** What a project holds now; inside of `tx` nobody else can add to it meanwhile. */
   usage(project: string | null, tx?: Tx): Promise<Usage>
+
+  /** How many there are, of whomever: all are looked at, some at a time, so that nobody is held up. */
+  counts(): Promise<readonly ImageCount[]>
 
   /** Things kept beside an image, by kind (`map`: the serialised `DiskMap` of its golden). */
   readAttachment(id: string, kind: string, tx?: Tx): Promise<Uint8Array | undefined>

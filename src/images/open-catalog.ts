@@ -3,6 +3,7 @@ import { CompiledQuery, type Kysely, type Transaction } from 'kysely'
 import { makeContext, type Context } from '../base/context.ts'
 import { Failure } from '../base/failure.ts'
 import type { Database, Tx } from '../database/database.ts'
+import { countImages } from './_catalog-counts.ts'
 import { listImages, type Pace, PACES } from './_catalog-list.ts'
 import { objectKey, writeFoundBy } from './_catalog-found-by.ts'
 import { KnownImages } from './_catalog-known.ts'
@@ -15,7 +16,7 @@ import {
   toRow,
 } from './_catalog-tables.ts'
 import { packBytes, unpackBytes } from './_packed-bytes.ts'
-import type { Catalog, ImageChange, ImageQuery, Usage } from './catalog.ts'
+import type { Catalog, ImageChange, ImageCount, ImageQuery, Usage } from './catalog.ts'
 import type { Image, ImageStatus, Location, Member, MemberStatus } from './image.ts'
 
 /** Statuses whose images count for nothing any more. */
@@ -223,6 +224,10 @@ class DatabaseCatalog implements Catalog {
       uploading: row.uploading ?? 0,
       staged: row.staged ?? 0,
     }
+  }
+
+  async counts(): Promise<readonly ImageCount[]> {
+    return await countImages(this.#db)
   }
 
   async readAttachment(id: string, kind: string, tx?: Tx): Promise<Uint8Array | undefined> {

@@ -132,7 +132,7 @@ export interface WireBuilds {
 export interface WireLogEntry {
   readonly sequence: number
   readonly at: string
-  readonly kind: 'event' | 'console' | 'output' | 'progress'
+  readonly kind: 'event' | 'console' | 'output'
   readonly text: string
 }
 

@@ -1,8 +1,8 @@
 /**
  * What a build tells while it runs, kept in the database: events in words, the guest's console, output of commands.
- * `job.log` writes it, `Factory.readLog` and `followLog` read it, from any server.
+ * `job.log` writes it, `Factory.readLog` and `follow` read it, from any server.
  */
-export type LogKind = 'event' | 'console' | 'output' | 'progress'
+export type LogKind = 'event' | 'console' | 'output'
 
 export interface LogEntry {
   /** Counts from 1 within an image; where a reader goes on. */

@@ -8,7 +8,7 @@ import { followRun } from './recipe-run/_follow-run.ts'
 import { type RunGround, runKinds, typeOf } from './recipe-run/_run-kinds.ts'
 import type { RecipeRunsParts } from './recipe-run/_run-parts.ts'
 import { type RunRow, RunTable, toRun } from './recipe-run/_run-table.ts'
-import { filesOf, type KeptOrder, sealOrder } from './recipe-run/_sealed-order.ts'
+import { type KeptOrder, sealOrder } from './recipe-run/_sealed-order.ts'
 import type {
   HostsOrder,
   PackOrder,
@@ -18,6 +18,7 @@ import type {
   RecipeRuns,
   ValidateOrder,
 } from './recipe-runs.ts'
+import { packFiles } from './template-files.ts'
 
 export type { RecipeRunsParts } from './recipe-run/_run-parts.ts'
 
@@ -100,7 +101,7 @@ async function add(ground: RunGround, kind: RecipeRunKind, order: AnyOrder): Pro
 
 function toKept(order: AnyOrder, destinations: readonly string[]): KeptOrder {
   const { recipe, args, commandTimeoutMs } = order
-  const kept = { text: recipe.text, files: filesOf(recipe), args, commandTimeoutMs }
+  const kept = { text: recipe.text, files: packFiles(recipe.files), args, commandTimeoutMs }
   if ('hosts' in order) return { ...kept, login: toLogin(order, destinations) }
   const { trusted = false, rootFileSystem } = order
   const { name, clean = true }: Partial<PackOrder> = order

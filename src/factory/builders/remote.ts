@@ -18,6 +18,7 @@ import {
   type OsBuilder,
   type PhaseScene,
 } from '../os-builder.ts'
+import { packFiles } from '../template-files.ts'
 import { OtherIngot, type OtherBuild, toBuild } from './_other-ingot.ts'
 
 const options = Type.Object({
@@ -113,14 +114,10 @@ async function findThere(other: OtherIngot, { id, mark }: Thing): Promise<OtherB
 async function order(job: Job<Options>, other: OtherIngot, thing: Thing): Promise<OtherBuild> {
   const { template } = job
   const { remote_builder: builder, remote_parameters: parameters = {} } = job.options
-  const files = Object.entries(template.files ?? {}).map(([path, content]) => [
-    path,
-    Buffer.from(content).toString('base64'),
-  ])
   return await other.order({
     type: 'base',
     template: template.text,
-    files: Object.fromEntries(files),
+    files: packFiles(template.files),
     ...(builder !== undefined && { builder }),
     parameters: { ...parameters, [MARK]: thing.mark },
     lenient: true,

@@ -12,6 +12,7 @@ import type { CloudTarget } from '../cloud-target.ts'
 import type { JsonObject } from '../factory-image.ts'
 import type { BaseOrder, GivenTemplate, ProviderOrder, TargetOrder } from '../factory.ts'
 import type { OsBuilder } from '../os-builder.ts'
+import { packFiles } from '../template-files.ts'
 import type { Template } from '../template.ts'
 
 /** A base image's disk, not its template, is what most of a recipe's files are about: these are scripts. */
@@ -93,7 +94,7 @@ async function baseStage(
   order: AnyOrder,
   given: GivenTemplate,
 ): Promise<{ stage: Stage; name: string | null }> {
-  const files = packFiles(given)
+  const files = filesOf(given)
   let template: Template
   let builder: OsBuilder
   try {
@@ -140,15 +141,14 @@ function targetStage(target: CloudTarget, { parameters }: AnyOrder, name: string
   return { type: 'target', schema: target.options, row: { name, target: target.name } }
 }
 
-function packFiles({ files = {} }: GivenTemplate): Uint8Array | undefined {
-  const entries = Object.entries(files)
-  if (entries.length === 0) return undefined
-  const size = entries.reduce((sum, [, content]) => sum + content.length, 0)
+function filesOf({ files = {} }: GivenTemplate): Uint8Array | undefined {
+  const contents = Object.values(files)
+  if (contents.length === 0) return undefined
+  const size = contents.reduce((sum, { length }) => sum + length, 0)
   if (size > MAX_FILES)
     throw new Failure(
       'REQUEST_INVALID',
       `the files of the recipe have ${size} bytes; ${MAX_FILES} is the most`,
     )
-  const packed = entries.map(([path, content]) => [path, Buffer.from(content).toString('base64')])
-  return Buffer.from(JSON.stringify(Object.fromEntries(packed)))
+  return Buffer.from(JSON.stringify(packFiles(files)))
 }

@@ -4,6 +4,7 @@ import type { ImageRow } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import { TEMPLATE_FILES } from './_records.ts'
 import type { Template } from '../template.ts'
+import { type PackedFiles, unpackFiles } from '../template-files.ts'
 
 /** Stages; a target image may be made of target images. */
 const MAX_DEPTH = 20
@@ -15,23 +16,15 @@ export async function templateOf(
   let at: ImageRow | undefined = row
   for (let depth = 0; at !== undefined && depth < MAX_DEPTH; depth++) {
     if (at.template !== null) {
-      const files = unpackFiles(await records.readDocument(at.id, TEMPLATE_FILES))
-      return await parseTemplate({ text: at.template, ...(files && { files }) })
+      const kept = await records.readDocument(at.id, TEMPLATE_FILES)
+      if (kept === undefined) return await parseTemplate({ text: at.template })
+      const packed = JSON.parse(Buffer.from(kept).toString()) as PackedFiles
+      return await parseTemplate({ text: at.template, files: unpackFiles(packed) })
     }
     at = at.parent_id === null ? undefined : await records.find(at.parent_id)
   }
   if (row.type === 'base') throw new Failure('TEMPLATE_INVALID', `image ${row.id} has no template`)
   return emptyTemplate(row.name ?? row.id)
-}
-
-function unpackFiles(bytes: Uint8Array | undefined): Record<string, Uint8Array> | undefined {
-  if (bytes === undefined) return undefined
-  const packed = JSON.parse(Buffer.from(bytes).toString()) as Record<string, string>
-  const files = Object.entries(packed).map(([path, content]) => [
-    path,
-    Buffer.from(content, 'base64'),
-  ])
-  return Object.fromEntries(files) as Record<string, Uint8Array>
 }
 
 /** Of an image that came as it is: nothing is done in it. */

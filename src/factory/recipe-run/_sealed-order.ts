@@ -1,11 +1,11 @@
 /** What a run was ordered with: kept sealed, since templates, arguments and keys may be secret, and only until it has ended. */
 import type { GivenTemplate } from '../factory.ts'
 import { seal, unseal } from '../engine/_seal.ts'
+import { type PackedFiles, unpackFiles } from '../template-files.ts'
 
 export interface KeptOrder {
   readonly text: string
-  /** Base64, by path. */
-  readonly files: Readonly<Record<string, string>>
+  readonly files: PackedFiles
   readonly args: Readonly<Record<string, string>>
   readonly commandTimeoutMs?: number | undefined
   /** Whoever ordered it owns the host. */
@@ -34,18 +34,6 @@ export function unsealOrder(key: Uint8Array, runId: string, sealed: Uint8Array):
   return JSON.parse(unseal(key, runId, sealed)) as KeptOrder
 }
 
-export function filesOf({ files = {} }: GivenTemplate): Record<string, string> {
-  const packed = Object.entries(files).map(([path, bytes]) => [
-    path,
-    Buffer.from(bytes).toString('base64'),
-  ])
-  return Object.fromEntries(packed) as Record<string, string>
-}
-
 export function templateIn({ text, files }: KeptOrder): GivenTemplate {
-  const unpacked = Object.entries(files).map(([path, packed]) => [
-    path,
-    Buffer.from(packed, 'base64'),
-  ])
-  return { text, files: Object.fromEntries(unpacked) as Record<string, Buffer> }
+  return { text, files: unpackFiles(files) }
 }

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { makeContext } from '../base/context.ts'
 import { silentLog } from '../base/log.ts'
 import { runTool, startModule } from '../base/process.ts'
 import { ADDRESSES } from '../testing/fenced-host.ts'
 import { failsWith } from '../testing/fails-with.ts'
+import { tempDir } from '../testing/temp-dir.ts'
 import { waitUntilGone } from '../testing/processes.ts'
 import { fenceUplinks, findFenceTrouble } from './fenced-uplink.ts'
 
+const inDir = await tempDir()
 const trouble = await findFenceTrouble([], makeContext())
 const isRoot = process.geteuid?.() === 0
 const host = new URL('../testing/fenced-host.ts', import.meta.url)
@@ -52,6 +55,17 @@ describe('a fenced uplink', { skip: trouble !== undefined && trouble }, () => {
     const said = await runTool([...uplink.launcher, 'sh', '-c', script])
     const { geteuid } = process
     assert.equal(said.toString(), `${process.cwd()}\n${geteuid?.()}\nnameserver 198.18.0.3\n`)
+  })
+
+  it('is never replaced by the host’s network where it could be made before', async () => {
+    const flag = inDir('no more')
+    const open = fenceUplinks(async () => {
+      await writeFile(flag, '')
+      return []
+    })
+    const untilFlag = ['sh', '-c', '[ ! -e "$0" ] || exit 1; exec "$@"', flag]
+    const words = [...untilFlag, ...(isRoot ? [] : ['unshare', '--map-root-user', '--'])]
+    await assert.rejects(open(words, makeContext()), failsWith('GUEST_NETWORK_FAILED'))
   })
 
   it('leads nowhere once it is closed', async () => {

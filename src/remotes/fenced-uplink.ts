@@ -59,7 +59,9 @@ export function fenceUplinks(places: () => Promise<readonly string[]>): OpenUpli
   return async (userNamespace, context) => {
     const key = userNamespace.join(' ')
     const asked = troubles.get(key)
-    const answer = asked ?? findFenceTrouble(userNamespace, context)
+    // For all who ask meanwhile, so that none of them interrupts it.
+    const unhurried = { ...context, signal: new AbortController().signal }
+    const answer = asked ?? findFenceTrouble(userNamespace, unhurried)
     troubles.set(key, answer)
     const trouble = await answer.catch((error: unknown) => {
       troubles.delete(key)
@@ -84,7 +86,7 @@ export async function findFenceTrouble(
     context.log.debug('guest-network.fenced', { launcher: fence.launcher.join(' ') })
     return undefined
   } catch (error) {
-    if (error instanceof Refusal) return error.message
+    if (error instanceof Failure && error.cause instanceof Refusal) return error.cause.message
     throw error
   }
 }
@@ -121,7 +123,7 @@ async function openFence(
       ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
       stack,
     )
-    // It ends with the other end of its fourth descriptor, which is this process's.
+    // It ends when the other end of its `--exit-fd` is closed, which is this process's.
     await hear(slirp, slirp.child.stdio[3], limit)
     holder.child.stdin?.write('go\n')
     await hear(holder, holder.child.stdout, limit)
@@ -133,7 +135,7 @@ async function openFence(
   } catch (error) {
     if (context.signal.aborted)
       throw new Failure('INTERRUPTED', 'the network of the guest was not made: interrupted')
-    if (error instanceof Refusal || error instanceof Failure) throw error
+    if (error instanceof Failure) throw error
     throw new Failure('GUEST_NETWORK_FAILED', `a guest's network: ${messageOf(error)}`, {
       cause: error,
     })

@@ -1,8 +1,6 @@
 /** From a plan to the files that a machine starts with: fetched, taken out of media, and the answer file put in. */
-import { createReadStream, createWriteStream } from 'node:fs'
 import { chmod, copyFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { Failure, isFailure } from '../../base/failure.ts'
@@ -212,10 +210,11 @@ async function withExtras(
     maps.push('-map', fetched, `/${destination.replace(/^\/+/, '')}`)
   }
   const path = join(workDir, 'medium.iso')
-  await pipeline(createReadStream(iso), createWriteStream(path))
+  const { signal } = scene.context
+  await runTool(['cp', '--reflink=auto', '--', iso, path], { signal })
   await runTool(
     ['xorriso', '-dev', path, '-boot_image', 'any', 'keep', ...maps, '-commit', '-end'],
-    { signal: scene.context.signal },
+    { signal },
   )
   return path
 }

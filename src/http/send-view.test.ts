@@ -260,6 +260,15 @@ describe('a disk that stands in a file', () => {
     assert.ok(disk.bytesRead < all / 2, `${disk.bytesRead} of ${all} were read`)
   })
 
+  it('is sent while more clients than there are threads take nothing', async () => {
+    await using disk = await openFile()
+    await using server = await serve({ disk, served: long })
+    const slow = await Promise.all(Array.from({ length: 8 }, () => openSlowClient(server.url)))
+    assert.equal((await get(server.url)).body.length, long.length)
+    for (const socket of slow) socket.destroy()
+    for (let answer = 0; answer < slow.length + 1; answer++) await server.nextResult()
+  })
+
   it('leaves no connection open when its client leaves', async () => {
     await using disk = await openFile()
     await using server = await serve({ disk, served: long })

@@ -5,140 +5,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { RequestListener } from 'node:http'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
-import { after, before, describe, it } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
+import { describe, it } from 'node:test'
 import { assert as check, asyncProperty, boolean, constantFrom, integer } from 'fast-check'
-import { stringify } from 'yaml'
-import { hashToken } from '../src/access/identity/token-hash.ts'
 import { KiB, MiB } from '../src/base/units.ts'
-import { makeBaseImages } from '../src/testing/hostile/base-images.ts'
-import { hostileImages } from '../src/testing/hostile/hostile-images.ts'
-import { type Served, startServer } from '../src/testing/serve.ts'
-import { tempDir } from '../src/testing/temp-dir.ts'
-import { openWebServer, type WebServer } from '../src/testing/web-server.ts'
+import { OCTETS, openHostileScene, TOKENS } from '../src/testing/hostile-scene.ts'
 
 const full = process.env['INGOT_TEST_FULL'] === '1'
-const PATIENCE_MS = 30_000
-const temp = await tempDir()
-const TOKENS = { alice: 'token-of-alice-7f3a', bob: 'token-of-bob-91cc' }
-const PASSWORD = 'pass-9d2b'
-
-const page = Buffer.from('what stands inside the house')
-const pages: Record<string, Uint8Array> = {}
-/** What stands at these addresses is put into `pages` later. */
-const hostedPages = Object.fromEntries(
-  Array.from({ length: 1000 }, (_, at): [string, RequestListener] => [
-    `/image-${at}`,
-    ({ url = '' }, response) => void response.end(pages[url]),
-  ]),
-)
-let web: WebServer
-let server: Served
-before(async () => {
-  web = await openWebServer({
-    '/inside': page,
-    '/sent-on': (_, response) =>
-      response
-        .writeHead(302, { location: `http://127.0.0.1:${new URL(web.url).port}/inside` })
-        .end(),
-    ...hostedPages,
-  })
-  const { port } = new URL(web.url)
-  const tokens = Object.entries(TOKENS).map(([name, token]) => ({
-    name,
-    hash: hashToken(token),
-    project: `project-${name}`,
-    roles: ['member'],
-  }))
-  await writeFile(temp('tokens.yaml'), stringify({ tokens }))
-  server = await startServer(temp('ingot.yaml'), {
-    data_dir: temp('data'),
-    auth: { mode: 'token', tokens_file: temp('tokens.yaml') },
-    import: { web: { allowed_hosts: ['localhost'], allowed_ports: [Number(port)], retries: 0 } },
-  })
-})
-after(async () => {
-  await server[Symbol.asyncDispose]()
-  await web[Symbol.asyncDispose]()
-})
-
-interface Question {
-  readonly as?: keyof typeof TOKENS
-  readonly body?: unknown
-  readonly type?: string
-}
-
-async function ask(line: string, { as = 'alice', body, type = 'application/json' }: Question = {}) {
-  const [method = '', path = ''] = line.split(' ')
-  const answer = await fetch(server.url + path, {
-    method,
-    headers: { accept: 'application/json', 'x-auth-token': TOKENS[as], 'content-type': type },
-    ...(body !== undefined && {
-      body: body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body),
-    }),
-  })
-  const text = await answer.text()
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look at what they expect
-  const json: any = text.startsWith('{') ? JSON.parse(text) : undefined
-  return { status: answer.status, text, json }
-}
-
-const OCTETS = 'application/octet-stream'
-const put = async (id: string, body: Uint8Array, to = 'file') =>
-  await ask(`PUT /v2/images/${id}/${to}`, { body, type: OCTETS })
-
-async function create(disk_format = 'raw'): Promise<string> {
-  const body = { name: 'x', disk_format, container_format: 'bare' }
-  return (await ask('POST /v2/images', { body })).json.id
-}
-
-const shown = async (id: string) => (await ask(`GET /v2/images/${id}`)).json
-
-/** Waits until it is so; the clients here leave before they are told anything. */
-async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-  const end = Date.now() + PATIENCE_MS
-  for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
-    assert.ok(Date.now() < end, `never: ${what}\n${server.log.slice(-20).join('\n')}`)
-    await wait(20)
-  }
-}
-
-async function isQueuedAgain(id: string): Promise<void> {
-  const back = async () => {
-    const { status, size, checksum } = await shown(id)
-    return status === 'queued' && size === null && checksum === null ? true : undefined
-  }
-  await until(back, `${id} is queued again`)
-}
-
-/** Everything that stands in the store and the spool. */
-async function filesLeft(): Promise<string[]> {
-  const files = await Promise.all(
-    ['images', 'spool'].map(async (name) => {
-      const entries = await readdir(temp(`data/${name}`), { recursive: true, withFileTypes: true })
-      return entries.filter((entry) => entry.isFile()).map((entry) => entry.name)
-    }),
-  )
-  return files.flat()
-}
-
-async function nothingIsLeft(id: string): Promise<void> {
-  const none = async () =>
-    (await filesLeft()).some((name) => name.includes(id)) ? undefined : true
-  await until(none, `nothing is left of ${id}`)
-}
-
-async function dial(): Promise<Socket> {
-  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
-  socket.on('error', () => {})
-  await once(socket, 'connect')
-  return socket
-}
+const scene = await openHostileScene()
+const { ask, put, create, shown, until, filesLeft, dial, faults } = scene
 
 const head = (line: string, ...headers: string[]) =>
   [`${line} HTTP/1.1`, 'Host: x', `X-Auth-Token: ${TOKENS.alice}`, ...headers, '', ''].join('\r\n')
@@ -284,110 +158,6 @@ describe('many clients', () => {
   })
 })
 
-describe('a hostile image', () => {
-  const known = new Set(['qcow2', 'vhd', 'vhdx', 'vmdk', 'vdi', 'iso'])
-
-  it('is refused by every way in, for what is wrong with it, and nothing of it is left', async () => {
-    await mkdir(temp('bases'))
-    const all = hostileImages(await makeBaseImages(temp('bases')))
-    await rm(temp('bases'), { recursive: true })
-    const images = all.filter(({ claim }) => known.has(claim))
-    const step = full ? 1 : Math.ceil(images.length / 20)
-    for (const [index, image] of images.entries()) {
-      if (index % step !== 0) continue
-      const bytes = await image.make()
-      pages[`/image-${index}`] = bytes
-      for (const bring of [uploaded, stagedAndImported, downloaded]) {
-        const id = await create(image.claim)
-        const { status, message } = await bring(id, bytes, `/image-${index}`)
-        assert.match(status, /^(415|failure)$/, `${bring.name}, ${image.name}: ${message}`)
-        assert.ok(message.length > 60, message)
-        await isQueuedAgain(id)
-        await nothingIsLeft(id)
-      }
-    }
-  })
-})
-
-const pageUrl = (path: string, host = 'localhost') =>
-  `http://${host}:${new URL(web.url).port}${path}`
-
-/** How something ended: a task, or a request that was refused. */
-interface Ending {
-  readonly status: string
-  readonly message: string
-}
-
-async function uploaded(id: string, bytes: Uint8Array): Promise<Ending> {
-  const { status, json } = await put(id, bytes)
-  return { status: `${status}`, message: json?.message ?? '' }
-}
-
-/** What is wrong with staged data may be told by either. */
-async function stagedAndImported(id: string, bytes: Uint8Array): Promise<Ending> {
-  const { status, json } = await put(id, bytes, 'stage')
-  if (status === 204) return await imported(id, { name: 'glance-direct' })
-  return { status: `${status}`, message: json?.message ?? '' }
-}
-
-async function downloaded(id: string, _bytes: Uint8Array, path: string): Promise<Ending> {
-  return await webDownload(id, pageUrl(path))
-}
-
-const webDownload = async (id: string, uri: string) =>
-  await imported(id, { name: 'web-download', uri })
-
-async function imported(id: string, method: { name: string; uri?: string }): Promise<Ending> {
-  const body = { method }
-  const begun = await ask(`POST /v2/images/${id}/import`, { body })
-  if (begun.status !== 202) return { status: `${begun.status}`, message: begun.json.message }
-  return await until(async () => {
-    const [task] = (await ask(`GET /v2/images/${id}/tasks`)).json.tasks
-    return ['success', 'failure'].includes(task.status) ? task : undefined
-  }, `the import ${method.name} ends`)
-}
-
-describe('an address to download from', () => {
-  it('that is not allowed is never asked, however it is spelled or come to', async () => {
-    const { port } = new URL(web.url)
-    const hosts = [
-      '127.0.0.1',
-      '127.1',
-      '2130706433',
-      '0x7f000001',
-      '0177.0.0.1',
-      '0.0.0.0',
-      '[::1]',
-      '[::]',
-      '[::ffff:127.0.0.1]',
-      '[64:ff9b::7f00:1]',
-      '127。0。0。1',
-      'localhost@127.0.0.1',
-    ]
-    const addresses = hosts.map((host) => `http://${host}:${port}/inside`)
-    for (const uri of [...addresses, 'file:///etc/passwd', `ftp://localhost:${port}/inside`]) {
-      const id = await create()
-      const { status, message } = await webDownload(id, uri)
-      assert.match(status, /^(400|failure)$/, uri)
-      assert.match(message, /may not be asked for/, uri)
-    }
-    const sentOn = await webDownload(await create(), pageUrl('/sent-on'))
-    assert.equal(sentOn.status, 'failure')
-    assert.ok(!web.asked.includes('/inside'))
-  })
-
-  it('keeps its password, and callers their tokens, from tasks, answers and the log', async () => {
-    const uri = `http://someone:${PASSWORD}@localhost:${new URL(web.url).port}/none`
-    const id = await create()
-    const task = await webDownload(id, uri)
-    assert.match(task.message, /404/)
-    const shownTo = await ask(`GET /v2/images/${id}/tasks`)
-    const told = [shownTo.text, JSON.stringify(await shown(id)), ...server.log].join('\n')
-    for (const secret of [PASSWORD, ...Object.values(TOKENS)])
-      assert.ok(!told.includes(secret), `${secret} is told`)
-  })
-})
-
 describe('what belongs to another project', () => {
   it('is not there, whatever is asked of it', async () => {
     const id = await create()
@@ -425,9 +195,4 @@ describe('what belongs to another project', () => {
   })
 })
 
-it('nothing of all this was a fault of the server', () => {
-  assert.deepEqual(
-    server.log.filter((line) => line.includes('"stack"') || line.includes('"status":500')),
-    [],
-  )
-})
+it('nothing of all this was a fault of the server', () => assert.deepEqual(faults(), []))

@@ -119,13 +119,14 @@ describe('a body that is not wanted', () => {
         ? 'Transfer-Encoding: chunked'
         : `Content-Length: ${count * part.length}`
       socket.write(head(`PUT /v2/images/${id}/file`, `Content-Type: ${OCTETS}`, announced))
-      for (let sent = 0; sent < count; sent += 1) {
+      const closed = once(socket, 'close')
+      for (let sent = 0; sent < count && !socket.destroyed; sent += 1) {
         if (isChunked) socket.write(`${part.length.toString(16)}\r\n`)
-        if (!socket.write(part)) await once(socket, 'drain')
+        if (!socket.write(part)) await Promise.race([once(socket, 'drain'), closed])
         if (isChunked) socket.write('\r\n')
       }
       socket.end(isChunked ? '0\r\n\r\n' : '')
-      await once(socket, 'close')
+      await closed
       assert.match(Buffer.concat(parts).toString(), /^HTTP\/1\.1 409 /)
     }
   })

@@ -109,6 +109,7 @@ export class RowWriter<Change> {
     if (this.#timer !== undefined && ms > 0) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
+      this.#timer = undefined
       this.write().catch((error: unknown) => this.#parts.onError(error))
     }, ms)
     this.#timer.unref()

@@ -94,6 +94,18 @@ describe('data that is put', () => {
     }
   })
 
+  it('is counted when the kernel gives it out of a file by itself', async () => {
+    const stores = { default: 'disk', list: [{ id: 'disk', type: 'file' }] }
+    await using files = await openTestServer({ config: { stores } })
+    const { json } = await files.ask('POST /v2/images', { body: { name: 'x', ...BARE_RAW } })
+    const path = `/v2/images/${json.id}/file`
+    await files.ask(`PUT ${path}`, { body: disk, headers: OCTETS })
+    assert.equal((await files.ask(`GET ${path}`)).status, 200)
+    const { text } = await files.ask('GET /metrics')
+    const sent = Number(/^ingot_http_sent_bytes_total (\d+)$/m.exec(text)?.[1])
+    assert.ok(sent >= disk.length, `${sent} of ${disk.length} bytes were counted`)
+  })
+
   it('is refused before it is read when it cannot be taken', async () => {
     const active = await uploaded(disk)
     assert.equal((await put(active, disk)).status, 409)

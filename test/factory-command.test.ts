@@ -120,6 +120,7 @@ describe('ingot factory, embedded', () => {
     )
     const saved = await ingot('factory', 'save', 'golden', '--output', '-') // newest is what has no body here
     assert.match(saved.stdout, /^Mock base image /, saved.stderr)
+    assert.match(saved.stderr, /^save {2}golden$/m) // before what has to be made first
     const pushed = await ingot('factory', 'save', made[2]?.id ?? '', '--output', '-')
     assert.equal(pushed.code, 3)
     assert.match(pushed.stderr, new RegExp(`Take what it was made of: ${made[1]?.id}`))

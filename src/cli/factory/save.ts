@@ -23,14 +23,19 @@ the raw disk. Every other format of the disk can be had by \`ingot image save\`.
 /** `ingot factory save IMAGE`. */
 export const defineSave: DefineFactoryCommand = (factory, openCli) => {
   subcommand(factory, 'save', 'save a factory image as its target wants it')
-    .argument('<image>', 'its id, or its name: the newest target image of it, if there is one')
+    .argument(
+      '<image>',
+      'its id, or its name: the newest target image of it that is COMPLETE, if there is one',
+    )
     .option('-o, --output <path>', 'where; - for standard output; left out: as the file is called')
     .option('--force', 'replace the file if there is one')
     .addHelpText('after', HELP)
     .action(async (name: string, { output, force = false, ...flags }: SaveFlags) => {
       await withWatchedFactory(factory, openCli, flags, async ({ client, cli }) => {
-        const { id } = await client.find(name, { type: 'target' })
+        const { id } = await client.find(name, { type: 'target', status: 'COMPLETE' })
         if (output !== undefined && output !== '-') await checkOutput(output, force)
+        // What has to be packed before its first byte is known takes minutes.
+        cli.context.progress({ kind: 'phase', name: 'save', detail: name })
         const artifact = await client.artifact(id)
         if (output === '-') return await saveToStdout(artifact, cli)
         const path = output ?? basename(artifact.fileName ?? id) // never out of this directory

@@ -18,12 +18,16 @@ export async function openArtifact(
 ): Promise<OpenArtifact> {
   const row = await ground.records.demand(id)
   const image = toImage(row)
-  const { type, status, name, bodyId } = image
+  const { type, status, name, bodyId, parentId } = image
   if (status !== 'COMPLETE')
     throw new Failure('BUILD_STATE', `${type} image ${id} is ${status}`, {
       details: { id, status },
     })
-  if (bodyId === null) throw new Failure('OBJECT_NOT_FOUND', `${type} image ${id} has no body here`)
+  if (bodyId === null)
+    throw new Failure('OBJECT_NOT_FOUND', `${type} image ${id} has no body here`, {
+      details: { id },
+      ...(parentId !== null && { fix: `Take what it was made of: ${parentId}.` }),
+    })
   const disk = { kind: 'disk', bodyId, name: name ?? id } as const
   if (image.target === null) return { ...disk, format: 'raw' }
   const target = ground.list.target(image.target)

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { builtinValidators } from '../src/app/builtin.ts'
-import { FAILURES } from '../src/base/failure.ts'
+import { FAILURES } from '../src/base/failures.ts'
 import { formatSize } from '../src/base/units.ts'
 import { installerOptions } from '../src/factory/installer/installer-options.ts'
 import { FINDINGS } from '../src/formats/finding.ts'
@@ -157,7 +157,7 @@ Exit codes: 0 done · 1 failed · 2 wrong use · 3 not found · 4 the answer is 
 
 ${toTable(['code', 'exit', 'HTTP', 'what it is', 'what usually helps'], rows)}
 
-<!-- made by scripts/make-docs.ts from src/base/failure.ts -->
+<!-- made by scripts/make-docs.ts from src/base/failures.ts -->
 `
 }
 

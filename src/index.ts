@@ -1,7 +1,8 @@
 /** The library's door: what the `ingot` command does, for programs. */
 export { builtinValidators, validatorMap } from './app/builtin.ts'
 export { type Context, makeContext, type ProgressEvent } from './base/context.ts'
-export { Failure, type FailureCode, FAILURES, isFailure } from './base/failure.ts'
+export { Failure, type FailureCode, isFailure } from './base/failure.ts'
+export { FAILURES } from './base/failures.ts'
 export type { Log } from './base/log.ts'
 export {
   checkImage,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asFileFailure, EXIT, Failure, FAILURES, isFailure } from './failure.ts'
+import { asFileFailure, Failure, isFailure } from './failure.ts'
+import { EXIT, FAILURES } from './failures.ts'
 
 test('every failure has an exit code of the table and an HTTP status that says error', () => {
   const exits: number[] = [

@@ -1,5 +1,6 @@
 /** What was thrown in another process or thread, on its way to the one that asked. */
-import { Failure, type FailureCode, FAILURES, messageOf } from './failure.ts'
+import { Failure, type FailureCode, messageOf } from './failure.ts'
+import { FAILURES } from './failures.ts'
 
 /** Plain data, whatever carries it. */
 export interface SentError {

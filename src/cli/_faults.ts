@@ -1,5 +1,5 @@
 /** What is wrong with recipes and templates, for people and for programs. */
-import { EXIT } from '../base/failure.ts'
+import { EXIT } from '../base/failures.ts'
 import { formatFault } from '../recipes/read-recipe.ts'
 import type { RecipeFault } from '../recipes/recipe.ts'
 import type { Cli } from './cli.ts'

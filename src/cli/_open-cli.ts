@@ -1,6 +1,6 @@
 import { loadConfig } from '../app/config.ts'
 import { makeContext } from '../base/context.ts'
-import { EXIT } from '../base/failure.ts'
+import { EXIT } from '../base/failures.ts'
 import type { Cli } from './cli.ts'
 import { openLog } from './_log.ts'
 import { openProgress } from './_progress.ts'

@@ -2,7 +2,8 @@
 /** The `ingot` command: finds the subcommand, loads only that, and answers for what it throws. */
 import { enableCompileCache } from 'node:module'
 import { type Command, CommanderError } from 'commander'
-import { EXIT, Failure, FAILURES, isFailure, messageOf } from '../base/failure.ts'
+import { Failure, isFailure, messageOf } from '../base/failure.ts'
+import { EXIT, FAILURES } from '../base/failures.ts'
 import { addCommonOptions } from './_common-options.ts'
 import { addSubcommand, makeProgram } from './_program.ts'
 import { COMMANDS } from './commands.ts'

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { Failure, type FailureCode, FAILURES } from '../base/failure.ts'
+import { Failure, type FailureCode } from '../base/failure.ts'
+import { FAILURES } from '../base/failures.ts'
 import { chooseMediaType } from './_accept.ts'
 
 /** An answer to a request that was not done. */

@@ -1,5 +1,6 @@
 /** A child process for the tests of calls between processes. */
-import { Failure, type FailureCode, FAILURES } from '../base/failure.ts'
+import { Failure, type FailureCode } from '../base/failure.ts'
+import { FAILURES } from '../base/failures.ts'
 import { startProcess } from '../base/process.ts'
 import { serveParent, tellParent } from '../remotes/_child-calls.ts'
 

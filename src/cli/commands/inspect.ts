@@ -1,4 +1,5 @@
-import { EXIT, Failure, isFailure } from '../../base/failure.ts'
+import { Failure, isFailure } from '../../base/failure.ts'
+import { EXIT } from '../../base/failures.ts'
 import { parseDuration, parseSize } from '../../base/units.ts'
 import type { Inspection, InspectionThread, InspectOptions } from '../../formats/inspect.ts'
 import { formatInspection } from '../_inspection.ts'

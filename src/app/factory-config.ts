@@ -79,7 +79,7 @@ export const factorySettings = Type.Object(
     }),
     private_hosts: Type.Array(Type.String(), {
       description:
-        'hosts with private addresses, by name or number, that this host fetches from for templates, and guests reach: mirrors, media',
+        'hosts with private addresses, by name or number, that this host asks for orders, and guests reach: mirrors, media, clouds',
     }),
     secret_key_file: Type.Optional(
       Type.String({

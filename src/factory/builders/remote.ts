@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { Static } from 'typebox'
 import { Failure, isFailure } from '../../base/failure.ts'
+import { checkReach } from '../../bytes/web-request.ts'
 import { Type } from '../../schema/type.ts'
 import type { Json } from '../../tasks/task.ts'
 import { DOCUMENT_KINDS, type DocumentKind } from '../factory-image.ts'
@@ -81,6 +82,7 @@ export function remoteBuilder(remotes: Remotes): OsBuilder<Options> {
 async function build(job: Job<Options>, remotes: Remotes): Promise<BuiltImage> {
   const { log, holdings, context, image, attempt } = job
   const place = placeOf(job.options, remotes)
+  if (place.known.remote === null) await checkReach(new URL(place.endpoint), job.reach.web)
   if (place.token !== undefined) job.addSecret(place.token)
   await using other = new OtherIngot({ ...place, signal: context.signal })
   const first: Thing = { ...place.known, mark: `${image.id}/${attempt}`, id: null, after: 0 }
@@ -257,7 +259,11 @@ interface Place {
 
 /** Fails with REQUEST_INVALID. */
 function placeOf({ remote, endpoint, token }: Options, remotes: Remotes): Place {
-  if (endpoint !== undefined) return { endpoint, token, known: { remote: null, endpoint } }
+  if (endpoint !== undefined) {
+    if (!URL.canParse(endpoint))
+      throw new Failure('REQUEST_INVALID', `endpoint: wanted an address, found '${endpoint}'`)
+    return { endpoint, token, known: { remote: null, endpoint } }
+  }
   const found = remote !== undefined && Object.hasOwn(remotes, remote) ? remotes[remote] : undefined
   if (remote === undefined || found === undefined)
     throw new Failure('REQUEST_INVALID', `no remote is called ${remote}`, {

@@ -5,7 +5,7 @@ import type { ImageRow } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import type { Mask } from './_mask.ts'
 import { maskOf, maskProvider } from './_mask-of.ts'
-import { providerOf } from './_providers.ts'
+import { reachedProvider } from './_reached-provider.ts'
 import type { Secrets } from './_secrets.ts'
 import { deadline, stopInTime } from './_stop-in-time.ts'
 import { Failure } from '../../base/failure.ts'
@@ -13,7 +13,10 @@ import type { BuildLog } from '../build-log.ts'
 import type { ClearContext } from '../os-builder.ts'
 
 export interface ClearWork {
-  readonly row: Pick<ImageRow, 'id' | 'type' | 'builder' | 'target' | 'provider' | 'definition'>
+  readonly row: Pick<
+    ImageRow,
+    'id' | 'type' | 'builder' | 'target' | 'provider' | 'definition' | 'by_owner'
+  >
   readonly secrets: Secrets
   readonly things: readonly Json[]
   readonly signal: AbortSignal
@@ -79,7 +82,7 @@ async function clearBy(
     return (await list.builder(row.builder ?? '').clear?.(things, context)) ?? []
   const target = list.target(row.target ?? '')
   if (row.type === 'target' || target.clear === undefined) return []
-  const provider = providerOf(ground, row, secrets)
+  const provider = await reachedProvider(ground, row, secrets)
   maskProvider(mask, target, provider)
   return await target.clear(things, provider, context)
 }

@@ -42,7 +42,10 @@ export function subjectOf(imageId: string): string {
  * What the host reads for whoever ordered an image, whichever process makes it. Guests of its owner are made of what
  * strangers wrote, as all others, and reach no more.
  */
-export function reachOf({ reach }: Ground, { by_owner: byOwner }: ImageRow): Reach {
+export function reachOf(
+  { reach }: Pick<Ground, 'reach'>,
+  { by_owner: byOwner }: Pick<ImageRow, 'by_owner'>,
+): Reach {
   return byOwner === 1 ? { ...OWNERS_REACH, uplink: reach.uplink } : reach
 }
 

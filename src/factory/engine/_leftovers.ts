@@ -91,8 +91,9 @@ async function reapOne(ground: Ground, row: LeftoverRow): Promise<void> {
     output: (text) => void told.push(text),
   }
   const things = parseThings(row.things)
+  const record = await records.find(row.image_id)
   const { left, reason } = await clearThings(ground, {
-    row: image,
+    row: { ...image, by_owner: record?.by_owner ?? 0 },
     secrets: await secrets.read(row.image_id).catch(() => ({})), // sealed by another key: as if there were none
     things,
     signal: context.signal,

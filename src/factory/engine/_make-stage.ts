@@ -8,7 +8,7 @@ import type { Ground } from './_ground.ts'
 import type { StageJob } from './_job.ts'
 import { maskProvider } from './_mask-of.ts'
 import { pushJob } from './_push-job.ts'
-import { providerOf } from './_providers.ts'
+import { reachedProvider } from './_reached-provider.ts'
 import type { RowChange } from './_records.ts'
 import type { Secrets } from './_secrets.ts'
 import type { FactoryImage, JsonObject } from '../factory-image.ts'
@@ -107,7 +107,7 @@ async function pushImage(
   { parent, secrets }: { parent: FactoryImage; secrets: Secrets },
 ): Promise<Made> {
   const target = ground.list.target(row.target ?? '')
-  const provider = providerOf(ground, row, secrets)
+  const provider = await reachedProvider(ground, row, secrets)
   if (target.push === undefined)
     throw new Failure('REQUEST_INVALID', `images of target ${target.name} cannot be pushed`)
   maskProvider(job.mask, target, provider)

@@ -4,7 +4,7 @@ import type { Lease } from '../../tasks/task.ts'
 import { type ImageRow, toImage } from './_factory-tables.ts'
 import type { Ground } from './_ground.ts'
 import { maskOf, maskProvider } from './_mask-of.ts'
-import { providerOf } from './_providers.ts'
+import { reachedProvider } from './_reached-provider.ts'
 import { openRecorder } from './_run-stage.ts'
 import type { Secrets } from './_secrets.ts'
 import { stopInTime } from './_stop-in-time.ts'
@@ -45,7 +45,7 @@ async function removeAtProvider(
   mask: ReturnType<typeof maskOf>,
 ): Promise<void> {
   const target = ground.list.target(row.target ?? '')
-  const provider = providerOf(ground, row, secrets)
+  const provider = await reachedProvider(ground, row, secrets)
   maskProvider(mask, target, provider)
   scene.buildLog.event(`removing ${row.identifier_on_provider} at ${provider.name}`)
   const removing = target.remove?.(toImage(row), provider, scene) ?? Promise.resolve()

@@ -2,82 +2,25 @@ import assert from 'node:assert/strict'
 import { statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
-import { type SelectQueryBuilder, sql } from 'kysely'
-import { makeContext } from '../base/context.ts'
+import { sql } from 'kysely'
 import { isFailure } from '../base/failure.ts'
 import { openDatabaseKinds } from '../testing/database-kinds.ts'
 import { failsWith } from '../testing/fails-with.ts'
-import { noPostgres } from '../testing/postgres.ts'
 import { tempDir } from '../testing/temp-dir.ts'
-import { columnTypes } from './columns.ts'
-import type { Database, Migration, Tx } from './database.ts'
-import { lockRows } from './lock-rows.ts'
-import { openDatabase, type DatabaseAddress } from './open-database.ts'
+import {
+  add,
+  addLarge,
+  countUp,
+  countUpLocked,
+  names,
+  openThings,
+  things,
+  type ThingTables,
+} from '../testing/things-database.ts'
+import type { Migration } from './database.ts'
 
 const at = await tempDir()
-const { kinds, postgres } = await openDatabaseKinds()
-
-interface Tables {
-  things: { name: string; count: number | null; flag?: unknown; bytes?: Uint8Array | null }
-}
-
-const things: Migration = {
-  name: 'things-001',
-  async up(db, kind) {
-    const { text, integer, bytes } = columnTypes(kind)
-    await db.schema
-      .createTable('things')
-      .addColumn('name', text, (column) => column.primaryKey())
-      .addColumn('count', integer)
-      .addColumn('flag', integer)
-      .addColumn('bytes', bytes)
-      .execute()
-  },
-}
-
-const open = (address: DatabaseAddress, migrations: readonly Migration[] = [things]) =>
-  openDatabase(address, migrations, makeContext())
-
-const add =
-  (name: string, count = 0) =>
-  (tx: Tx) =>
-    tx.as<Tables>().insertInto('things').values({ name, count }).execute()
-
-const addLarge = (tx: Tx) =>
-  tx
-    .as<Tables>()
-    .insertInto('things')
-    .values({ name: 'l', count: 0, bytes: new Uint8Array(2 ** 20) })
-    .execute()
-
-async function names(database: Database): Promise<string[]> {
-  const rows = await database
-    .read<Tables>()
-    .selectFrom('things')
-    .orderBy('name')
-    .select('name')
-    .execute()
-  return rows.map(({ name }) => name)
-}
-
-/** Reads a number and writes one more: what is lost if two do so at the same time. */
-const countUp = (tx: Tx) => countUpBy(tx, (select) => select)
-
-/** The same, of a row that nobody else may count up meanwhile. */
-const countUpLocked = (tx: Tx, name = 'a') => countUpBy(tx, (select) => lockRows(tx, select), name)
-
-type Select = SelectQueryBuilder<Tables, 'things', Pick<Tables['things'], 'count'>>
-
-async function countUpBy(tx: Tx, how: (select: Select) => Select, name = 'a'): Promise<void> {
-  const db = tx.as<Tables>()
-  const select = db.selectFrom('things').select('count').where('name', '=', name)
-  const { count } = await how(select).executeTakeFirstOrThrow()
-  await db
-    .updateTable('things')
-    .set({ count: (count ?? 0) + 1 })
-    .where('name', '=', name)
-    .execute()
-}
+const { kinds } = await openDatabaseKinds()
 
 for (const { kind, skip, address } of kinds)
   describe(`a database of ${kind}`, { skip }, () => {
@@ -85,9 +28,9 @@ for (const { kind, skip, address } of kinds)
       const where = await address()
       const ran: string[] = []
       const named = (name: string): Migration => ({ name, up: async () => void ran.push(name) })
-      await using first = await open(where, [named('b-001'), things])
+      await using first = await openThings(where, [named('b-001'), things])
       const later = [named('c-001'), named('a-001'), things, named('b-001')]
-      const others = await Promise.all([open(where, later), open(where, later)])
+      const others = await Promise.all([openThings(where, later), openThings(where, later)])
       for (const other of others) await other[Symbol.asyncDispose]()
       assert.deepEqual(ran, ['b-001', 'a-001', 'c-001'])
       assert.deepEqual(await names(first), [])
@@ -96,8 +39,8 @@ for (const { kind, skip, address } of kinds)
     it('is not touched by a program that is older than its maker', async () => {
       const where = await address()
       const newer = { ...things, name: 'things-002', up: async () => {} }
-      await (await open(where, [things, newer]))[Symbol.asyncDispose]()
-      await assert.rejects(open(where), (error) => {
+      await (await openThings(where, [things, newer]))[Symbol.asyncDispose]()
+      await assert.rejects(openThings(where), (error) => {
         return isFailure(error, 'CONFIG_INVALID') && error.message.includes('things-002')
       })
     })
@@ -105,23 +48,23 @@ for (const { kind, skip, address } of kinds)
     it('has nothing of a migration that failed', async () => {
       const where = await address()
       const broken = { name: 'z-001', up: () => Promise.reject(new Error('broken')) }
-      await assert.rejects(open(where, [things, broken]), /broken/)
-      await using database = await open(where)
+      await assert.rejects(openThings(where, [things, broken]), /broken/)
+      await using database = await openThings(where)
       assert.deepEqual(await names(database), [])
     })
 
     it('keeps values as they are: truth as 0 and 1, times as milliseconds', async () => {
       const where = await address()
       const time = new Date(1_700_000_000_123)
-      await using database = await open(where)
+      await using database = await openThings(where)
       await database.write(async (tx) => {
         const rows = [
           { name: 'a', count: 2 ** 53 - 1, flag: true, bytes: new Uint8Array([0, 255]) },
           { name: 'b', count: null, flag: time, bytes: null },
         ]
-        await tx.as<Tables>().insertInto('things').values(rows).execute()
+        await tx.as<ThingTables>().insertInto('things').values(rows).execute()
       })
-      const db = database.read<Tables>()
+      const db = database.read<ThingTables>()
       const [a, b] = await db.selectFrom('things').selectAll().orderBy('name').execute()
       assert.deepEqual(
         [a?.count, a?.flag, b?.count, b?.flag],
@@ -136,14 +79,14 @@ for (const { kind, skip, address } of kinds)
     })
 
     it('sorts texts by code point', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       const sorted = ['', 'B', 'a', 'ä', '\u{ffee}', '🐧']
       for (const name of sorted.toReversed()) await database.write(add(name))
       assert.deepEqual(await names(database), sorted)
     })
 
     it('takes nothing of a write that throws, and all of those that waited with it', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       const results = await Promise.allSettled(
         ['a', 'b', 'c', 'd'].map((name) =>
           database.write(async (tx) => {
@@ -163,7 +106,7 @@ for (const { kind, skip, address } of kinds)
     })
 
     it('takes nothing of a write in which a query failed, even if nobody minds', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       await database.write(add('a'))
       await assert.rejects(
         database.write(async (tx) => {
@@ -175,7 +118,7 @@ for (const { kind, skip, address } of kinds)
     })
 
     it('ends a transaction with its work', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       const kept = await database.write(async (tx) => tx)
       await assert.rejects(add('late')(kept), /after its end/)
       await assert.rejects(
@@ -189,39 +132,47 @@ for (const { kind, skip, address } of kinds)
     })
 
     it('writes nothing outside of a transaction', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       await assert.rejects(
-        database.read<Tables>().insertInto('things').values({ name: 'a', count: 1 }).execute(),
+        database.read<ThingTables>().insertInto('things').values({ name: 'a', count: 1 }).execute(),
       )
       assert.deepEqual(await names(database), [])
     })
 
     it('loses no change of those who read and write the same at the same time', async () => {
       const where = await address()
-      await using one = await open(where)
-      await using other = await open(where)
+      await using one = await openThings(where)
+      await using other = await openThings(where)
       await one.write(add('a'))
       await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 2 ? one : other).write(countUp)))
-      const row = await other.read<Tables>().selectFrom('things').selectAll().executeTakeFirst()
+      const row = await other
+        .read<ThingTables>()
+        .selectFrom('things')
+        .selectAll()
+        .executeTakeFirst()
       assert.equal(row?.count, 40)
     })
 
     it('loses no change of those who lock what they read, beside those who do not', async () => {
       const where = await address()
-      await using one = await open(where)
-      await using other = await open(where)
+      await using one = await openThings(where)
+      await using other = await openThings(where)
       await one.write(add('a'))
       await Promise.all(
         Array.from({ length: 45 }, (_, n) =>
           n % 3 === 0 ? one.write(countUp) : (n % 3 === 1 ? one : other).writeRows(countUpLocked),
         ),
       )
-      const row = await other.read<Tables>().selectFrom('things').selectAll().executeTakeFirst()
+      const row = await other
+        .read<ThingTables>()
+        .selectFrom('things')
+        .selectAll()
+        .executeTakeFirst()
       assert.equal(row?.count, 45)
     })
 
     it('reads what was written, as soon as that has been told', async () => {
-      await using database = await open(await address())
+      await using database = await openThings(await address())
       for (let n = 0; n < 20; n++) {
         await database.write(add(`n${n}`))
         assert.equal((await names(database)).length, n + 1)
@@ -230,11 +181,11 @@ for (const { kind, skip, address } of kinds)
 
     it('finishes what waits before it is closed', async () => {
       const where = await address()
-      const database = await open(where)
+      const database = await openThings(where)
       const writes = ['a', 'b'].map((name) => database.write(add(name)))
       await database[Symbol.asyncDispose]()
       await Promise.all(writes)
-      await using again = await open(where)
+      await using again = await openThings(where)
       assert.deepEqual(await names(again), ['a', 'b'])
     })
   })
@@ -242,7 +193,7 @@ for (const { kind, skip, address } of kinds)
 describe('SQLite', () => {
   it('waits for another process that writes, without holding up this one', async () => {
     const path = at('busy.db')
-    await using database = await open({ sqlite: path })
+    await using database = await openThings({ sqlite: path })
     const other = new DatabaseSync(path)
     other.exec('BEGIN IMMEDIATE')
     let isDone = false
@@ -261,7 +212,7 @@ describe('SQLite', () => {
       name: 'small-001',
       up: async (db) => void (await sql`pragma max_page_count = 30`.execute(db)),
     }
-    await using database = await open({ sqlite: at('small.db') }, [things, small])
+    await using database = await openThings({ sqlite: at('small.db') }, [things, small])
     const results = await Promise.allSettled(
       [add('a'), addLarge, add('b')].map((work) => database.write(work)),
     )
@@ -274,80 +225,15 @@ describe('SQLite', () => {
   })
 
   it('is readable for its owner only', async () => {
-    await using database = await open({ sqlite: at('private.db') })
+    await using database = await openThings({ sqlite: at('private.db') })
     await database.write(add('a'))
     for (const end of ['', '-wal', '-shm'])
       assert.equal(statSync(at(`private.db${end}`)).mode & 0o077, 0, end)
   })
 
   it('says that a file is not there, or is no database', async () => {
-    await assert.rejects(open({ sqlite: at('none/a.db') }), failsWith('FILE_NOT_FOUND'))
+    await assert.rejects(openThings({ sqlite: at('none/a.db') }), failsWith('FILE_NOT_FOUND'))
     writeFileSync(at('text.db'), 'this is no database, however long it is made to be '.repeat(100))
-    await assert.rejects(open({ sqlite: at('text.db') }), failsWith('DATABASE_AWAY'))
-  })
-})
-
-describe('PostgreSQL', { skip: noPostgres }, () => {
-  it('is away while it is stopped, and is there again once it runs', async () => {
-    const url = (await postgres?.createDatabase()) ?? ''
-    await using database = await open({ postgres: url })
-    await database.write(add('a'))
-    for (const mode of ['fast', 'immediate'] as const) {
-      await postgres?.stop(mode)
-      await assert.rejects(names(database), failsWith('DATABASE_AWAY'))
-      await assert.rejects(database.write(add('b')), failsWith('DATABASE_AWAY'))
-      await assert.rejects(open({ postgres: url }), failsWith('DATABASE_AWAY'))
-      await postgres?.start()
-      assert.deepEqual(await names(database), ['a'])
-    }
-    await database.write(add('b'))
-    assert.deepEqual(await names(database), ['a', 'b'])
-  })
-
-  it('begins nothing again for the sake of rows that nobody else touches', async () => {
-    assert.ok(postgres)
-    await using database = await open({ postgres: await postgres.createDatabase() })
-    const all = Array.from({ length: 40 }, (_, n) => `n${n}`)
-    for (const name of all) await database.write(add(name))
-    let begun = 0
-    const change = (name: string) =>
-      database.writeRows(async (tx) => {
-        begun += 1
-        await countUpLocked(tx, name)
-      })
-    for (let times = 0; times < 5; times++) await Promise.all(all.map(change))
-    assert.equal(begun, 5 * all.length)
-  })
-
-  it('begins again when two wait for each other', async () => {
-    assert.ok(postgres)
-    await using database = await open({ postgres: await postgres.createDatabase() })
-    for (const name of ['a', 'b']) await database.write(add(name))
-    const both = Promise.withResolvers<void>()
-    let first = 0
-    const change = (...names: readonly [string, string]) =>
-      database.writeRows(async (tx) => {
-        await countUpLocked(tx, names[0])
-        if ((first += 1) === 2) both.resolve()
-        await both.promise
-        await countUpLocked(tx, names[1])
-      })
-    await Promise.all([change('a', 'b'), change('b', 'a')])
-    const rows = await database.read<Tables>().selectFrom('things').select('count').execute()
-    assert.deepEqual(rows, [{ count: 2 }, { count: 2 }])
-    assert.equal(first, 3)
-  })
-
-  it('says that there is no such database', async () => {
-    const url = (await postgres?.createDatabase()) ?? ''
-    await assert.rejects(
-      open({ postgres: url.replace(/test\d+/, 'nowhere') }),
-      failsWith('CONFIG_INVALID'),
-    )
-  })
-
-  it('refuses a text with a character that it cannot keep', async () => {
-    await using database = await open({ postgres: (await postgres?.createDatabase()) ?? '' })
-    await assert.rejects(database.write(add('a\0b')), failsWith('REQUEST_INVALID'))
+    await assert.rejects(openThings({ sqlite: at('text.db') }), failsWith('DATABASE_AWAY'))
   })
 })

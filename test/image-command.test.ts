@@ -1,16 +1,16 @@
-/** `ingot image` as people use it: embedded, beside a server, against an endpoint, and against a cloud with Keystone. */
+/** `ingot image` as people use it: embedded, beside a server, and against an endpoint. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { MiB } from '../src/base/units.ts'
-import { exitOf, runProcess, startProcess } from '../src/base/process.ts'
-import { openFakeKeystone } from '../src/testing/fake-keystone.ts'
+import { exitOf, startProcess } from '../src/base/process.ts'
 import { endServer, listen } from '../src/testing/listen.ts'
 import { type Served, startServer } from '../src/testing/serve.ts'
 import { tempDir } from '../src/testing/temp-dir.ts'
+import { imageCommand, plainShell, type ShownImage } from '../src/testing/image-command.ts'
 import { openWebServer } from '../src/testing/web-server.ts'
 
 const INGOT = join(import.meta.dirname, '../ingot')
@@ -18,39 +18,8 @@ const temp = await tempDir()
 const bytes = randomBytes(3 * MiB)
 writeFileSync(temp('disk.raw'), bytes)
 
-interface Image {
-  readonly id: string
-  readonly name: string
-  readonly status: string
-  readonly [field: string]: unknown
-}
-
-/** Variables of a shell in which nobody named a cloud. */
-const plain = { PATH: process.env['PATH'] ?? '', HOME: temp('') }
-
-/** `ingot image` with these words before and after those of a test. */
-function commandOf(more: readonly string[], env: Readonly<Record<string, string>> = plain) {
-  const run = async (words: readonly string[], input?: Uint8Array) => {
-    const argv = [INGOT, 'image', ...words, ...more]
-    const { code, stdout, stderr } = await runProcess(argv, { env, ...(input && { input }) })
-    return { code, stdout, stderr: stderr.toString() }
-  }
-  return {
-    run,
-    json: async <T = Image>(...words: string[]) => {
-      const { code, stdout, stderr } = await run([...words, '--json'])
-      assert.equal(code, 0, stderr)
-      return JSON.parse(stdout.toString()) as T
-    },
-    /** It must end with this code, and say something that matches, in one or two lines. */
-    fails: async (code: number, message: RegExp, ...words: string[]) => {
-      const ran = await run(words)
-      assert.equal(ran.code, code, ran.stderr)
-      assert.match(ran.stderr, message)
-      assert.doesNotMatch(ran.stderr, /a bug|\n {4}at /)
-    },
-  }
-}
+const plain = plainShell(temp(''))
+const commandOf = (more: readonly string[]) => imageCommand(more, plain)
 
 describe('ingot image, embedded', () => {
   const directory = temp('embedded')
@@ -77,7 +46,7 @@ describe('ingot image, embedded', () => {
     assert.deepEqual([made.status, made['disk_format'], made['os']], ['active', 'raw', 'x=y'])
     assert.equal(made['checksum'], createHash('md5').update(bytes).digest('hex'))
     assert.equal((await image.json('show', name)).id, made.id)
-    const named = await image.json<Image[]>('list', '--name', name, '--visibility', 'all')
+    const named = await image.json<ShownImage[]>('list', '--name', name, '--visibility', 'all')
     assert.deepEqual([named.length, named[0]?.id], [1, made.id])
     const words = [
       '--name',
@@ -197,7 +166,7 @@ describe('ingot image, embedded', () => {
   /** Until the record is there; each look is a command, which takes its time. */
   async function untilListed(name: string): Promise<void> {
     for (let look = 0; look < 30; look++)
-      if ((await image.json<Image[]>('list', '--name', name)).length > 0) return
+      if ((await image.json<ShownImage[]>('list', '--name', name)).length > 0) return
     throw new Error(`${name} is in no list`)
   }
 
@@ -300,61 +269,5 @@ describe('ingot image, beside a server', () => {
     await flaky.json('save', id, '-o', temp('resumed'))
     assert.ok(readFileSync(temp('resumed')).equals(bytes))
     assert.equal(existsSync(temp('resumed.part')), false)
-  })
-})
-
-describe('ingot image, against a cloud with Keystone', () => {
-  const opened = new AsyncDisposableStack()
-  after(() => opened.disposeAsync())
-  let authUrl: string
-  before(async () => {
-    const keystone = opened.use(await openFakeKeystone())
-    keystone.addUser({ name: 'ingot', password: 's', projects: { service: ['service'] } })
-    keystone.addUser({ name: 'alice', password: 'secret', projects: { web: ['member'] } })
-    authUrl = keystone.url
-    const server = opened.use(
-      await startServer(temp('keystone.yaml'), {
-        data_dir: temp('cloud'),
-        auth: {
-          mode: 'keystone',
-          keystone: { auth_url: authUrl, username: 'ingot', password: 's' },
-        },
-      }),
-    )
-    keystone.addService('image', server.url)
-  })
-  const variables = () => ({
-    OS_AUTH_URL: authUrl,
-    OS_USERNAME: 'alice',
-    OS_PASSWORD: 'secret',
-    OS_PROJECT_NAME: 'web',
-    OS_USER_DOMAIN_NAME: 'Default',
-    OS_PROJECT_DOMAIN_NAME: 'Default',
-  })
-
-  it('reads OS_… variables as OpenStack’s clients do', async () => {
-    const image = commandOf([], { ...plain, ...variables() })
-    const made = await image.json('import', 'mine', '--file', temp('disk.raw'))
-    assert.equal(made.status, 'active')
-    await image.fails(1, /not authorized/, 'set', 'mine', '--visibility', 'public')
-    const wrong = commandOf([], { ...plain, ...variables(), OS_PASSWORD: 'wrong' })
-    await wrong.fails(1, /authentication|denied|401/i, 'list')
-  })
-
-  it('reads clouds.yaml, and goes by --local past all of it', async () => {
-    mkdirSync(temp('.config/openstack'), { recursive: true })
-    const auth = { auth_url: authUrl, username: 'alice', password: 'secret', project_name: 'web' }
-    const clouds = {
-      mine: { auth: { ...auth, user_domain_name: 'Default', project_domain_name: 'Default' } },
-    }
-    writeFileSync(temp('.config/openstack/clouds.yaml'), JSON.stringify({ clouds }))
-    const image = commandOf(['--os-cloud', 'mine'])
-    assert.equal((await image.json<Image[]>('list')).length, 1)
-    await commandOf(['--os-cloud', 'yours']).fails(2, /yours/, 'list')
-    const local = commandOf(['--local', '--data-dir', temp('local')], {
-      ...plain,
-      OS_CLOUD: 'mine',
-    })
-    assert.deepEqual(await local.json('list'), [])
   })
 })

@@ -84,6 +84,9 @@ async function demandFormat(file: Source, format: ImageFormat): Promise<void> {
   )
 }
 
+/** To `convert` and `view`, `--format` says what comes out. */
+const SAY_RAW = 'say --format raw (of convert and view: --input-format raw)'
+
 async function tellFormat(file: Source, wanted: readonly ImageFormat[]): Promise<ImageFormat> {
   const probed = await probeFormat(file)
   const known = wanted.find((format) => format === probed?.format)
@@ -99,7 +102,7 @@ async function tellFormat(file: Source, wanted: readonly ImageFormat[]): Promise
     throw new Failure(
       'IMAGE_UNREADABLE',
       `${file.name} is no disk image: no known format, no partition table, no file system`,
-      { fix: 'If it is a raw disk all the same, say --format raw.' },
+      { fix: `If it is a raw disk all the same, ${SAY_RAW}.` },
     )
   return 'raw'
 }
@@ -118,7 +121,7 @@ function refusal(
     )
   const fix = COMPRESSED.has(format)
     ? 'Unpack it first.'
-    : `Convert it to qcow2 or raw first (ingot convert). If it is a raw disk that only looks like ${format}, say --format raw.`
+    : `Convert it to qcow2 or raw first (ingot convert). If it is a raw disk that only looks like ${format}, ${SAY_RAW}.`
   return new Failure(
     'IMAGE_UNREADABLE',
     `${file.name} is ${format} (by its signature at byte ${offset}); Ingot opens ${wanted.join(', ')} here`,

@@ -159,7 +159,7 @@ describe('packing an image', () => {
     await fillBody(bodies, bodyRecord(imageId), { stream: chunks, size: MiB })
     const done = await ended(await runs.validate({ ...order, imageId }))
     assert.equal(done.status, 'failure')
-    assert.match(done.message, /no os-release/)
+    assert.match(done.message, /no file system, so no operating system/)
   })
 })
 

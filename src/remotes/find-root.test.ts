@@ -109,7 +109,7 @@ describe('the root of a disk', () => {
       )
       return true
     })
-    await assert.rejects(find({}), /it has none$/)
+    await assert.rejects(find({}), /has no file system, so no operating system$/)
     await assert.rejects(find(disk, '/dev/sda9'), /no file system \/dev\/sda9/)
     await assert.rejects(find(disk, '/dev/sda2'), failsWith('NO_OPERATING_SYSTEM'))
   })

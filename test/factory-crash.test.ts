@@ -106,6 +106,16 @@ async function readBuilds(url: string): Promise<Map<string, Build>> {
   return builds
 }
 
+async function readImages(url: string): Promise<{ id: string; size: number; status: string }[]> {
+  const images = []
+  for (let path: string | undefined = '/v2/images?limit=1000'; path !== undefined;) {
+    const { json } = await ask(url, `GET ${path}`)
+    images.push(...(json.images as { id: string; size: number; status: string }[]))
+    path = json.next as string | undefined
+  }
+  return images
+}
+
 /** Whatever is wrong with what the server has, when all work has ended. */
 async function lookFor(url: string): Promise<void> {
   const builds = await readBuilds(url)
@@ -122,9 +132,7 @@ async function lookFor(url: string): Promise<void> {
   const bodies = new Set<string>()
   for (const { id, status, image_id: imageId, type } of builds.values())
     if (status === 'COMPLETE' && type === 'base') bodies.add(imageId ?? `none of ${id}`)
-  const { json } = await ask(url, 'GET /v2/images?limit=1000')
-  const images = (json.images as { id: string; size: number; status: string }[]) ?? []
-  for (const { id, size, status } of images) {
+  for (const { id, size, status } of await readImages(url)) {
     if (!bodies.delete(id)) faults.push(`image ${id} is the body of nothing`)
     if (status !== 'active' || size !== SIZE) faults.push(`image ${id} is ${status}, ${size}`)
   }
